@@ -1,0 +1,30 @@
+# Every option of the build, in one place.
+option(SINEW_TESTS "Build the tests" ON)
+option(SINEW_WERROR "Warnings are errors" ON)
+option(SINEW_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+set(SINEW_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,undefined or thread)")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+# The definition of several image and time-embedding stages fixes each rounding (spec: no FMA contraction),
+# so contraction is off everywhere; kernels that want FMA ask for it explicitly.
+add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+if(SINEW_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(SINEW_SANITIZE)
+  add_compile_options(-fsanitize=${SINEW_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${SINEW_SANITIZE})
+endif()
+
+find_program(SINEW_CCACHE ccache)
+if(SINEW_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${SINEW_CCACHE}")
+endif()

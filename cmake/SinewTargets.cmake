@@ -1,0 +1,25 @@
+# One static library a folder. DEPENDS are the folders it may include (public, so that links follow the
+# layering of docs/architecture.md); LIBRARIES are third parties that stay private to it.
+function(sinew_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_library(sinew_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(sinew_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+  foreach(dependency IN LISTS ARG_DEPENDS)
+    target_link_libraries(sinew_${name} PUBLIC sinew_${dependency})
+  endforeach()
+  target_link_libraries(sinew_${name} PRIVATE ${ARG_LIBRARIES})
+endfunction()
+
+# One GoogleTest executable, run as one ctest entry from the source tree.
+function(sinew_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBRARIES;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  target_compile_definitions(${name} PRIVATE SINEW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  foreach(dependency IN LISTS ARG_DEPENDS)
+    target_link_libraries(${name} PRIVATE sinew_${dependency})
+  endforeach()
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS "${ARG_LABELS}")
+endfunction()

@@ -1,0 +1,74 @@
+// Camera frames: decode, the evaluation transform, the snap to multiples of 28, normalisation
+// (spec/preprocessing.md sections 1 to 3). Byte-identical to the original's libraries.
+#pragma once
+
+#include "sinew/result.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sinew::preprocess {
+
+// An owned RGB frame, u8 [height, width, 3], row-major.
+struct Image {
+  int64_t height = 0;
+  int64_t width = 0;
+  std::vector<uint8_t> pixels;
+};
+
+// A view of an RGB frame that somebody else owns.
+struct ImageRef {
+  const uint8_t* pixels = nullptr;  // [height, width, 3]
+  int64_t height = 0;
+  int64_t width = 0;
+
+  ImageRef() = default;
+
+  ImageRef(const uint8_t* p, int64_t h, int64_t w) : pixels(p), height(h), width(w) {}
+
+  ImageRef(const Image& image)  // NOLINT(google-explicit-constructor): a view of the same frame
+      : pixels(image.pixels.data()), height(image.height), width(image.width) {}
+};
+
+// PNG or JPEG by content. Grey and palette images become RGB; alpha is composited over white
+// (section 2); 16-bit channels are scaled to 8. Refuses truncated or corrupt files and frames
+// beyond 16384 pixels a side.
+Result<Image> decode_image(std::span<const std::byte> file, const std::string& where);
+Result<Image> read_image(const std::filesystem::path& path);
+
+// PNG, lossless RGB.
+Result<std::string> encode_png(const ImageRef& image);
+
+// cv2.resize(..., INTER_AREA) on u8 RGB, section 1.1 and 1.2.
+Image resize_area(const ImageRef& src, int64_t height, int64_t width);
+// PIL.Image.resize(BICUBIC) on u8 RGB, section 2.1.
+Image resize_bicubic(const ImageRef& src, int64_t height, int64_t width);
+
+struct Size {
+  int64_t height = 0;
+  int64_t width = 0;
+
+  friend bool operator==(const Size&, const Size&) = default;
+};
+
+struct TransformSizes {
+  Size resized, cropped, transformed, snapped;  // after A1, A2, A3 and section 2
+};
+
+// The sizes that a frame of (height, width) goes through; fails where section 2 does (aspect over
+// 200) or a side is 0.
+Result<TransformSizes> transform_sizes(Size frame, int64_t shortest_edge, double crop_fraction);
+
+// Section 1: SmallestMaxSize, centre crop, SmallestMaxSize.
+Result<Image> eval_transform(const ImageRef& frame, int64_t shortest_edge, double crop_fraction);
+// Section 2.
+Result<Image> snap_to_patches(const ImageRef& image);
+
+// Section 3: dst f32 [3, height, width] = (u8 - 127.5) / 127.5.
+void normalize_image(const ImageRef& image, std::span<float> dst);
+
+}  // namespace sinew::preprocess

@@ -1,0 +1,61 @@
+// The instruction: formalise, render the prompt, expand the image placeholders, byte-level BPE
+// (spec/preprocessing.md section 4). Id for id what the original's tokenizer gives.
+#pragma once
+
+#include "sinew/result.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sinew::preprocess {
+
+// Section 4.1. Input must be UTF-8.
+Result<std::string> formalize(std::string_view text);
+
+// Sections 4.2 and 4.3 before tokenising: the chat text with each <image-K> written out as
+// "<image K><img>" + n copies of "<IMG_CONTEXT>" + "</img>". `image_tokens[k]` = n of image k+1.
+// With formalisation off, text that itself holds a placeholder is refused.
+Result<std::string> render_prompt(std::string_view text, std::span<const int64_t> image_tokens);
+
+struct TokenizerFiles {
+  std::string_view vocab;   // vocab.json
+  std::string_view merges;  // merges.txt
+  std::optional<std::string_view>
+      added_tokens;   // added_tokens.json {token: id}; absent: the table of 4.4
+  std::string where;  // folder, for errors
+};
+
+// Thread-safe after construction: encode is const and keeps no state (its memory aside).
+class Tokenizer {
+ public:
+  // Refuses vocabularies without all 256 byte symbols, merges that name unknown tokens, ids used
+  // twice, negative or beyond 2^24, an added-token table without <IMG_CONTEXT>, <img>, </img> and
+  // the pad token <|endoftext|>.
+  static Result<Tokenizer> load(const TokenizerFiles& files);
+
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Section 4.4. Invalid UTF-8 is refused.
+  Result<std::vector<int32_t>> encode(std::string_view text) const;
+
+  // Bytes of the ids, for tests and inspection; unknown ids are refused.
+  Result<std::string> decode(std::span<const int32_t> ids) const;
+
+  int32_t image_token_id() const;  // <IMG_CONTEXT>
+  int32_t pad_token_id() const;    // <|endoftext|>
+  int64_t vocab_size() const;      // largest id + 1
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sinew::preprocess
