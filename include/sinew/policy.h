@@ -1,0 +1,132 @@
+// The engine's front door: a checkpoint folder in, actions out.
+//
+//   auto policy = sinew::Policy::load({.model_path = "checkpoint-10000"});
+//   sinew::ActionChunk chunk;
+//   sinew::Status status = policy.value().act(observation, chunk);
+#pragma once
+
+#include "sinew/action_chunk.h"
+#include "sinew/observation.h"
+#include "sinew/result.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sinew {
+
+// Each field is a command-line flag of the same name (design of the flags: docs/cli.md).
+struct PolicyOptions {
+  std::string model_path;
+  std::string vlm_path;                // empty: searched beside the checkpoint
+  std::string processor_path;          // empty: in the checkpoint
+  std::string embodiment_tag;          // empty: the only one with statistics
+  std::string device = "auto";         // cpu | cuda[:i] | auto
+  std::string precision = "auto";      // fp32 | bf16 | ... | auto: what the device runs by default
+  std::string horizon = "checkpoint";  // checkpoint | modality | a number of action tokens
+  std::optional<int64_t> denoising_steps;  // empty: the checkpoint's
+  std::string rope_inv_freq =
+      "auto";  // fp32 | bf16 | auto: exact in fp32 runs, rounded in bf16 runs
+  uint64_t seed = 42;
+  int threads = 0;  // 0: physical cores
+  std::string
+      dump_sites;  // folder for one safetensors file a call with every named site; empty: off
+};
+
+// One row of the resolved configuration: a value and where it came from.
+struct ConfigRow {
+  std::string key, value, origin, note;
+};
+
+// Names and extents of one input or output group.
+struct GroupShape {
+  std::string key;
+  int64_t steps = 0;
+  int64_t dims = 0;
+};
+
+// What a loaded policy expects and returns.
+struct PolicyInfo {
+  std::string family;  // "gr00t_n1d6"
+  std::string embodiment_tag;
+  std::vector<std::string> cameras;  // in model order
+  std::vector<int64_t> video_deltas, state_deltas, action_deltas;
+  std::vector<GroupShape> state, action;
+  std::string language_key;
+  int64_t horizon = 0;       // action tokens of the network
+  int64_t action_steps = 0;  // rows of a decoded chunk
+  int64_t max_action_dim = 0;
+  int64_t denoising_steps = 0;
+  std::string device, precision;
+  std::vector<ConfigRow> config;     // every resolved value
+  std::vector<std::string> notices;  // mismatches and what was done about them
+};
+
+// Preprocessed inputs of one observation, independent of any device. Move-only; reusable for a
+// later prepare.
+class PreparedInputs {
+ public:
+  PreparedInputs();
+  PreparedInputs(PreparedInputs&&) noexcept;
+  PreparedInputs& operator=(PreparedInputs&&) noexcept;
+  ~PreparedInputs();
+
+  struct Impl;
+
+ private:
+  friend class Policy;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A loaded policy on one device. prepare() is thread-safe; run() and act() are not: one caller at a
+// time.
+class Policy {
+ public:
+  // Loads, checks and reports everything before the first call: kBadInput or kNotFound for a
+  // checkpoint that is not right, kUsage for contradictory options, kUnsupported or kDevice for a
+  // device that cannot.
+  static Result<Policy> load(const PolicyOptions& options);
+
+  Policy(Policy&&) noexcept;
+  Policy& operator=(Policy&&) noexcept;
+  ~Policy();
+
+  const PolicyInfo& info() const;
+
+  // Bytes held: weights, activations, staging.
+  struct Memory {
+    size_t weight_bytes = 0, arena_bytes = 0, workspace_bytes = 0, staging_bytes = 0;
+  };
+
+  Memory memory() const;
+
+  // Host work only: frames, text, state. Bad observations fail here with the caller's own key
+  // names.
+  Status prepare(const Observation& observation, PreparedInputs& inputs) const;
+
+  // The network and the decoding. Non-finite outputs are an error (kInternal), never returned.
+  Status run(PreparedInputs& inputs, ActionChunk& chunk);
+
+  // prepare and run. Equal to the two calls bit for bit.
+  Status act(const Observation& observation, ActionChunk& chunk);
+
+  // A batch: samples of one call. Prompts may differ; the site dumps of a batch are left-padded as
+  // the original pads. Observations and chunks have equal sizes.
+  Status act_batch(std::span<const Observation> observations, std::span<ActionChunk> chunks);
+
+  // What the network and its memory look like, for `sinew inspect`: the recorded plan as text for
+  // `stage` 0 to 4 (recorded, folded, precision, selected, placed), for the shapes of the last call
+  // or of a default observation.
+  Result<std::string> plan_text(int stage);
+
+  struct Impl;
+
+ private:
+  explicit Policy(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sinew
