@@ -1,0 +1,44 @@
+// Parameters as kernels want them: f32, rounded to bf16 first as the original does at load
+// (docs/numerics.md); matrices of `linear` packed by oneDNN. Made once, shared by every plan of a
+// session, freed with it.
+#pragma once
+
+#include "tensor/buffer.h"
+#include "tensor/tensor_view.h"
+
+#include "sinew/result.h"
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <utility>
+
+namespace sinew::cpu {
+
+class PackedMatrix;  // dnnl.h
+
+class WeightCache {
+ public:
+  WeightCache();
+  ~WeightCache();
+  WeightCache(const WeightCache&) = delete;
+  WeightCache& operator=(const WeightCache&) = delete;
+
+  // The whole of `weight` as f32, row-major. Lives as long as the cache.
+  Result<const float*> plain(const ConstTensorView& weight);
+
+  // `weight` as the right-hand side of y = x W^T (or x W if weights_in_out) for about `rows` rows
+  // of x.
+  Result<const PackedMatrix*> packed(const ConstTensorView& weight, bool weights_in_out,
+                                     int64_t rows);
+
+  // Bytes held.
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::map<const void*, Buffer> plain_;
+  std::map<std::pair<const void*, bool>, std::unique_ptr<PackedMatrix>> packed_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace sinew::cpu
