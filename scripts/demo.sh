@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# From a fresh machine to actions: installs, builds, and evaluates the trained demo policy (examples/reach)
+# on six recorded episodes. Ends with the metrics and the path of the plot. Run again, it only evaluates.
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+reach=examples/reach
+plot=build/demo/reach.png
+
+evaluate() {
+  mkdir -p "$(dirname "$plot")"
+  build/release/sinew eval "$reach/checkpoints/reach-nano" --dataset-path "$reach/datasets/reach-eval" \
+    --traj-ids 0 1 2 3 4 5 --noise "$reach/noise.npy" --device cpu --save-plot-path "$plot" "$@"
+}
+
+stage "dependencies" scripts/install_dependencies.sh demo
+stage "configure" configure release
+stage "build" build release
+stage "evaluate" evaluate "$@"
+print_stages
