@@ -50,7 +50,7 @@ RULES = (
     ),
     Rule(
         "temporary path",
-        r"(?<![\w.])/tmp/(?!open_loop_eval\b)\w",
+        r"(?<![\w.])/tmp/(?!(open_loop_eval|stand_alone_inference)\b)\w",
         "write to /tmp/x",
         "the default is /tmp/open_loop_eval",
     ),

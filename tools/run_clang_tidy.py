@@ -70,6 +70,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("files", type=Path, nargs="*", help="only these (default: all of src/)")
     args = parser.parse_args()
+    if not (args.build / "compile_commands.json").is_file():
+        parser.error(f"{args.build} is not configured: cmake --preset dev")
     units = units_of(args.build, [f.resolve() for f in args.files])
     (args.build / "tidy").mkdir(exist_ok=True)
     waiting = [unit for unit in units if not unit.stamp.exists()]
