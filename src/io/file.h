@@ -11,6 +11,9 @@
 
 namespace sinew::io {
 
+// Whether anything is there; false as well when it cannot be asked.
+bool path_exists(const std::filesystem::path& path);
+
 // The bytes of a regular file. kNotFound if it is missing; kBadInput if it is a folder, unreadable,
 // larger than `max_bytes`, or a git-LFS pointer (spec/dataset.md section 1: says so and how to
 // fetch the real file).
@@ -23,11 +26,17 @@ Result<std::string> read_file(const std::filesystem::path& path,
 Status write_file_atomic(const std::filesystem::path& path, std::span<const std::byte> bytes);
 Status write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
+// The same for the concatenation of `pieces`, which spares a caller with gigabytes of tensors one
+// more copy of them.
+Status write_file_atomic(const std::filesystem::path& path,
+                         std::span<const std::span<const std::byte>> pieces);
+
 // Whether a file could be written at `path` (its folder exists and is writable), asked before long
 // work.
 Status check_writable(const std::filesystem::path& path);
 
-// A read-only memory mapping of a whole file. Move-only; unmaps on destruction.
+// A read-only memory mapping of a whole file. Move-only; unmaps on destruction. Nobody may shorten
+// the file while it is mapped: the kernel answers reads beyond the new end with SIGBUS.
 class MappedFile {
  public:
   MappedFile() = default;

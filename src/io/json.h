@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sinew::io {
@@ -62,7 +63,7 @@ class JsonView {
   Result<std::vector<int64_t>> as_ints() const;
   Result<std::vector<double>> as_numbers() const;
 
-  // The keys of this object in file order is not kept by the library: sorted. Empty for a
+  // The keys of this object, sorted (the library does not keep the order of the file). Empty for a
   // non-object.
   std::vector<std::string> keys() const;
 
@@ -70,8 +71,12 @@ class JsonView {
   Status error_here(const std::string& text) const;
 
  private:
+  JsonView(const Json& value, std::string where, bool is_root)
+      : value_(&value), where_(std::move(where)), is_root_(is_root) {}
+
   const Json* value_;
   std::string where_;
+  bool is_root_ = true;  // where_ holds no key path yet
 };
 
 }  // namespace sinew::io

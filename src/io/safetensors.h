@@ -34,6 +34,9 @@ struct SafetensorsHeader {
 Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file,
                                             const std::string& where);
 
+// Binary search in tensors sorted by name; nullptr when absent.
+const TensorEntry* find_tensor(std::span<const TensorEntry> sorted, std::string_view name);
+
 // A mapped safetensors file. Move-only; its views live as long as it does.
 class SafetensorsFile {
  public:
@@ -48,6 +51,8 @@ class SafetensorsFile {
 
   const std::filesystem::path& path() const { return path_; }
 
+  size_t file_bytes() const { return file_.bytes().size(); }
+
  private:
   std::filesystem::path path_;
   MappedFile file_;
@@ -59,7 +64,8 @@ struct NamedTensor {
   ConstTensorView view;
 };
 
-// Writes tensors (in the given order, data 64-byte aligned) and metadata; atomic.
+// Writes tensors (in the given order; the data section begins at a multiple of 64 bytes) and
+// metadata; atomic. Fails if a name occurs twice or is not UTF-8.
 Status write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                          const std::map<std::string, std::string>& metadata = {});
 
