@@ -11,7 +11,7 @@ for argument in "$@"; do
   case "$argument" in
     --quick) quick=1 ;;
     -h | --help)
-      sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     *)
