@@ -172,9 +172,7 @@ Value velocity(Builder& b, const Config& c, int64_t step, Value actions, Value s
       b, {.x = actions, .tau_mix = constants.tau_mix, .w = w.action_encoder});  // [k, d]
   site("action_encoder", tokens);
   if (c.add_position_embedding) {
-    const Value positions =
-        b.once([&] { return b.add(b.slice_rows(w.action_positions, 0, c.horizon), {}); });
-    tokens = b.add(tokens, positions);
+    tokens = b.add(tokens, b.slice_rows(w.action_positions, 0, c.horizon));
   }
   Value x = b.concat_rows(state_features, tokens);  // [state + k, d]
   site("dit.in", x);
