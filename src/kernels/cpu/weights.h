@@ -9,9 +9,12 @@
 #include "sinew/result.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 namespace sinew::cpu {
 
@@ -27,17 +30,22 @@ class WeightCache {
   // The whole of `weight` as f32, row-major. Lives as long as the cache.
   Result<const float*> plain(const ConstTensorView& weight);
 
-  // `weight` as the right-hand side of y = x W^T (or x W if weights_in_out) for about `rows` rows
-  // of x.
+  // `weight` as the right-hand side of y = x W^T (or x W if weights_in_out), where x is
+  // [rows, inputs]. The first caller's `rows` choose the layout; others share it unless the library
+  // would fall back to reference code, when they get a packing of their own.
   Result<const PackedMatrix*> packed(const ConstTensorView& weight, bool weights_in_out,
-                                     int64_t rows);
+                                     int64_t inputs, int64_t rows);
 
   // Bytes held.
   size_t bytes() const { return bytes_; }
 
  private:
-  std::map<const void*, Buffer> plain_;
-  std::map<std::pair<const void*, bool>, std::unique_ptr<PackedMatrix>> packed_;
+  // A slice of a parameter may start where the whole does, so sizes are part of the keys.
+  using PlainKey = std::pair<const void*, int64_t>;                   // data, elements
+  using PackedKey = std::tuple<const void*, int64_t, int64_t, bool>;  // data, inputs, outputs, form
+
+  std::map<PlainKey, Buffer> plain_;
+  std::map<PackedKey, std::vector<std::unique_ptr<PackedMatrix>>> packed_;
   size_t bytes_ = 0;
 };
 
