@@ -23,8 +23,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "preprocess": ("io",),
     "dataset": ("preprocess", "io"),
     "ops": ("tensor",),
+    "model": ("ops", "io"),  # network.h: what the rest knows of a family
     "model/blocks": ("ops",),
-    "model/gr00t_n1d6": ("model/blocks", "io", "ops"),
+    "model/gr00t_n1d6": ("model", "model/blocks", "io", "ops"),
     "kernels/cpu": ("ops",),
     "engine": ("ops", "kernels/cpu", "io"),
     "policy": ("model/gr00t_n1d6", "preprocess", "engine", "io"),
