@@ -268,7 +268,7 @@ Status check_attention_shapes(const Config& config) {
 }
 
 // --horizon: which number of action tokens runs, and what is said when the sources disagree.
-Status resolve_horizon(const ConfigOptions& options, Config& config) {
+Status resolve_horizon(const NetworkOptions& options, Config& config) {
   io::Origin origin = io::Origin::kConfigJson;
   config.horizon = config.checkpoint_horizon;
   if (options.horizon == "modality") {
@@ -307,7 +307,7 @@ Status resolve_horizon(const ConfigOptions& options, Config& config) {
   return {};
 }
 
-Status resolve_options(const ConfigOptions& options, Config& config) {
+Status resolve_options(const NetworkOptions& options, Config& config) {
   if (options.denoising_steps) {
     if (*options.denoising_steps < 1 || *options.denoising_steps > kMaxDenoisingSteps) {
       return usage_error("--denoising-steps: expected 1 to {}, found {}", kMaxDenoisingSteps,
@@ -351,7 +351,7 @@ Status read_ffn_from_tensor(const io::Checkpoint& checkpoint, Config& config) {
 }  // namespace
 
 Result<Config> resolve_config(const io::Checkpoint& checkpoint, const io::VlmFolder& vlm,
-                              const ConfigOptions& options) {
+                              const NetworkOptions& options) {
   Config config;
   SINEW_TRY(read_vlm(vlm, config));
   SINEW_TRY(read_policy(checkpoint.config(), config));

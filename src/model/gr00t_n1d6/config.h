@@ -5,6 +5,7 @@
 
 #include "io/checkpoint.h"
 #include "io/resolved.h"
+#include "model/network.h"
 #include "ops/op.h"
 
 #include "sinew/result.h"
@@ -72,20 +73,11 @@ struct Config {
   io::ResolvedConfig resolved;
 };
 
-// What the caller settles from outside the checkpoint.
-struct ConfigOptions {
-  std::string horizon = "checkpoint";  // checkpoint | modality | a number
-  int64_t action_steps = 0;            // len(action.delta_indices) of the embodiment
-  std::optional<int64_t> denoising_steps;
-  std::string rope_inv_freq = "auto";  // auto | fp32 | bf16
-  bool is_bf16_run = false;            // what auto means for rope_inv_freq
-};
-
 // Errors: a required key missing or of the wrong type, a value that N1.6 fixes and that differs
 // (RoPE in the tower, windows, attention bias, sliding window, RoPE scaling, norm_type,
 // reproject_vision), contradictions between keys (hidden_size != output_dim, input_embedding_dim !=
 // heads x head_dim, horizon > max_seq_len, horizon < action_steps).
 Result<Config> resolve_config(const io::Checkpoint& checkpoint, const io::VlmFolder& vlm,
-                              const ConfigOptions& options);
+                              const NetworkOptions& options);
 
 }  // namespace sinew::model::gr00t_n1d6

@@ -25,14 +25,19 @@ struct Inputs {
   Value pixels, token_ids, image_rows, text_rows, state, noise;
 };
 
-Inputs declare_inputs(Builder& b, const Config& c, const SampleShape& s) {
-  const int64_t image_tokens = s.image_tokens(c.vision.patch);
+// I: image tokens of the sample; two by two patches become one.
+int64_t image_token_count(const Config& c, const SampleShape& s) {
+  return s.views * (s.image_height / (2 * c.vision.patch)) * (s.image_width / (2 * c.vision.patch));
+}
+
+Inputs declare_inputs(Builder& b, const Config& c, const SampleShape& s, int64_t state_steps) {
+  const int64_t image_tokens = image_token_count(c, s);
   SINEW_CHECK(image_tokens > 0 && s.tokens > image_tokens);
   return {.pixels = b.real_input("pixel_values", {s.views, 3, s.image_height, s.image_width}),
           .token_ids = b.index_input("token_ids", {s.tokens}),
           .image_rows = b.index_input("image_rows", {image_tokens}),
           .text_rows = b.index_input("text_rows", {s.tokens - image_tokens}),
-          .state = b.real_input("state", {s.state_steps, c.max_state_dim}),
+          .state = b.real_input("state", {state_steps, c.max_state_dim}),
           .noise = b.real_input("noise", {c.horizon, c.max_action_dim})};
 }
 
@@ -198,10 +203,11 @@ Value velocity(Builder& b, const Config& c, int64_t step, Value actions, Value s
 
 }  // namespace
 
-ops::Plan record_forward(const Config& config, const SampleShape& shape) {
+ops::Plan record_forward(const Config& config, const SampleShape& shape,
+                         const EmbodimentShape& embodiment) {
   Builder b;
-  const Inputs in = declare_inputs(b, config, shape);
-  const Weights w = declare_weights(b, config, shape.embodiment_id);
+  const Inputs in = declare_inputs(b, config, shape, embodiment.state_steps);
+  const Weights w = declare_weights(b, config, embodiment.embodiment_id);
   b.site("pixel_values", in.pixels);
   b.site("state", in.state);
 

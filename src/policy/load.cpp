@@ -1,0 +1,243 @@
+// Policy::load: every check that can fail does so here, before the first observation.
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/backend.h"
+#include "ops/passes.h"
+#include "policy/families.h"
+#include "policy/policy_impl.h"
+#include "preprocess/image/image.h"
+
+#include "sinew/policy.h"
+
+#include <filesystem>
+
+namespace sinew {
+namespace {
+
+// The frame size assumed until an observation shows the real one (plans and memory of `inspect`).
+constexpr int64_t kAssumedFrameHeight = 480;
+constexpr int64_t kAssumedFrameWidth = 640;
+
+struct Execution {
+  std::string device;
+  ops::Precision precision = ops::Precision::kFp32;
+};
+
+// --device and --precision; nothing falls back silently.
+Result<Execution> resolve_execution(const PolicyOptions& options) {
+  Execution execution;
+  if (options.device == "cuda" || options.device.starts_with("cuda:")) {
+    return error(Code::kDevice, "--device {}: this build has no CUDA backend: use --device cpu",
+                 options.device);
+  }
+  if (options.device != "cpu" && options.device != "auto") {
+    return usage_error("--device: expected cpu, cuda or cuda:N, found \"{}\"", options.device);
+  }
+  execution.device = "cpu";
+  if (options.precision != "auto") {
+    const auto precision = ops::precision_from_name(options.precision);
+    if (!precision) {
+      return usage_error("--precision: expected fp32, bf16, fp16, int8 or fp8, found \"{}\"",
+                         options.precision);
+    }
+    execution.precision = *precision;
+  }
+  if (execution.precision != ops::Precision::kFp32) {
+    return unsupported("--precision {}: the CPU backend of this build runs fp32 only",
+                       options.precision);
+  }
+  return execution;
+}
+
+Result<preprocess::Tokenizer> load_tokenizer(const io::VlmFolder& vlm) {
+  preprocess::TokenizerFiles files{
+      .vocab = vlm.vocab, .merges = vlm.merges, .added_tokens = {}, .where = vlm.path.string()};
+  if (vlm.added_tokens) {
+    files.added_tokens = *vlm.added_tokens;
+  }
+  return preprocess::Tokenizer::load(files);
+}
+
+// Contradictions between the processor's files, the tokenizer and the network.
+Status check_consistency(const io::Checkpoint& checkpoint,
+                         const preprocess::ProcessorConfig& processor,
+                         const preprocess::Tokenizer& tokenizer, const model::NetworkFacts& facts) {
+  const std::string where = checkpoint.path().string();
+  if (processor.max_state_dim != facts.max_state_dim ||
+      processor.max_action_dim != facts.max_action_dim) {
+    return bad_input(
+        "{}: processor_config.json says max_state_dim {} and max_action_dim {}, config.json {} and "
+        "{}",
+        where, processor.max_state_dim, processor.max_action_dim, facts.max_state_dim,
+        facts.max_action_dim);
+  }
+  if (facts.image_token_id && *facts.image_token_id != tokenizer.image_token_id()) {
+    return bad_input(
+        "{}: the VLM's config has image_token_index {}, the tokenizer's <IMG_CONTEXT> is {}: the "
+        "tokenizer "
+        "belongs to another model",
+        where, *facts.image_token_id, tokenizer.image_token_id());
+  }
+  if (tokenizer.image_token_id() >= facts.vocabulary) {
+    return bad_input(
+        "{}: the tokenizer's <IMG_CONTEXT> is {}, the checkpoint embeds {} tokens: the tokenizer "
+        "belongs to "
+        "another model",
+        where, tokenizer.image_token_id(), facts.vocabulary);
+  }
+  return {};
+}
+
+// Where config.json repeats image or text settings of processor_config.json, the processor's win
+// (spec/checkpoint.md section 4); a difference is said.
+void note_repeated_settings(const io::Checkpoint& checkpoint, std::vector<std::string>& notices) {
+  const io::JsonView processor(checkpoint.processor_config());
+  if (!processor.has("processor_kwargs")) {
+    return;
+  }
+  const io::Json& kwargs = processor.json().at("processor_kwargs");
+  const io::Json& config = checkpoint.config().json();
+  for (const char* key :
+       {"shortest_image_edge", "crop_fraction", "formalize_language", "apply_sincos_state_encoding",
+        "use_relative_action", "image_crop_size", "image_target_size"}) {
+    const auto theirs = config.find(key);
+    const auto ours = kwargs.find(key);
+    if (theirs != config.end() && ours != kwargs.end() && *theirs != *ours) {
+      notices.push_back(
+          fmt::format("{}: config.json says {}, processor_config.json {}: the processor's is used",
+                      key, theirs->dump(), ours->dump()));
+    }
+  }
+}
+
+void append_rows(const io::ResolvedConfig& resolved, PolicyInfo& info) {
+  for (const io::ResolvedValue& row : resolved.rows) {
+    info.config.push_back({row.key, row.value, io::origin_name(row.origin), row.note});
+  }
+  info.notices.insert(info.notices.end(), resolved.notices.begin(), resolved.notices.end());
+}
+
+void describe(const Policy::Impl& impl, std::string_view family, PolicyInfo& info) {
+  const preprocess::Modalities& m = impl.processor.modalities;
+  const model::NetworkFacts& facts = impl.network->facts();
+  info.family = family;
+  info.embodiment_tag = impl.processor.embodiment_tag;
+  info.cameras = m.video.keys;
+  info.video_deltas = m.video.delta_indices;
+  info.state_deltas = m.state.delta_indices;
+  info.action_deltas = m.action.delta_indices;
+  for (const std::string& key : m.state.keys) {
+    const auto found = impl.processor.statistics.state.find(key);
+    const int64_t dims = found == impl.processor.statistics.state.end() ? 0 : found->second.dims;
+    info.state.push_back({key, impl.processor.state_steps(), dims});
+  }
+  for (const preprocess::ActionKeyLayout& action : impl.action_decoder.layout()) {
+    info.action.push_back({action.key, impl.processor.action_steps(), action.output_dims});
+  }
+  info.language_key = m.language.keys.front();
+  info.horizon = facts.horizon;
+  info.action_steps = impl.processor.action_steps();
+  info.max_action_dim = facts.max_action_dim;
+  info.denoising_steps = facts.denoising_steps;
+}
+
+// The shapes of an observation with frames of the assumed size and an empty instruction.
+Result<model::SampleShape> assumed_shape(const Policy::Impl& impl) {
+  SINEW_ASSIGN(const preprocess::TransformSizes sizes,
+               preprocess::transform_sizes({kAssumedFrameHeight, kAssumedFrameWidth},
+                                           impl.processor.shortest_image_edge,
+                                           impl.processor.crop_fraction));
+  PreparedInputs::Impl inputs;
+  const preprocess::ModalityConfig& video = impl.processor.modalities.video;
+  inputs.shape.views = static_cast<int64_t>(video.keys.size() * video.delta_indices.size());
+  inputs.shape.image_height = sizes.snapped.height;
+  inputs.shape.image_width = sizes.snapped.width;
+  SINEW_TRY(impl.preparation.tokenize("", inputs));
+  inputs.shape.tokens = static_cast<int64_t>(inputs.token_ids.size());
+  return inputs.shape;
+}
+
+Status start_session(const PolicyOptions& options, const Execution& execution, Policy::Impl& impl) {
+  std::string thread_note;
+  const int threads = engine::resolve_threads(options.threads, thread_note);
+  impl.info.device = execution.device;
+  impl.info.precision = ops::precision_name(execution.precision);
+  impl.info.config.push_back(
+      {"device", impl.info.device, options.device == "auto" ? "default" : "flag", ""});
+  impl.info.config.push_back(
+      {"precision", impl.info.precision, options.precision == "auto" ? "default" : "flag", ""});
+  impl.info.config.push_back(
+      {"threads", std::to_string(threads), options.threads > 0 ? "flag" : "default", thread_note});
+  impl.info.config.push_back(
+      {"seed", std::to_string(options.seed), options.seed == 42 ? "default" : "flag", ""});
+  impl.seed = options.seed;
+  const auto record = [network = impl.network.get()](const engine::PlanKey& key) {
+    return network->record({.views = key[0],
+                            .image_height = key[1],
+                            .image_width = key[2],
+                            .tokens = key[3],
+                            .first_position = key[4]});
+  };
+  impl.session.emplace(engine::make_cpu_backend(threads), impl.weights, record,
+                       engine::SessionOptions{.precision = execution.precision,
+                                              .keep_sites = !options.dump_sites.empty()});
+  if (!options.dump_sites.empty()) {
+    std::error_code failure;
+    std::filesystem::create_directories(options.dump_sites, failure);
+    if (failure) {
+      return bad_input("--dump-sites {}: cannot create the folder: {}", options.dump_sites,
+                       failure.message());
+    }
+    impl.dump.emplace(options.dump_sites);
+  }
+  return {};
+}
+
+model::NetworkOptions network_options(const PolicyOptions& options,
+                                      const preprocess::ProcessorConfig& processor,
+                                      const Execution& execution) {
+  return {.horizon = options.horizon,
+          .denoising_steps = options.denoising_steps,
+          .rope_inv_freq = options.rope_inv_freq,
+          .is_bf16_run = execution.precision != ops::Precision::kFp32,
+          .action_steps = processor.action_steps(),
+          .state_steps = processor.state_steps(),
+          .embodiment_id = processor.embodiment_id};
+}
+
+}  // namespace
+
+Result<Policy> Policy::load(const PolicyOptions& options) {
+  SINEW_ASSIGN(const Execution execution, resolve_execution(options));
+  SINEW_ASSIGN(
+      io::Checkpoint checkpoint,
+      io::Checkpoint::open(options.model_path, {.processor_path = options.processor_path}));
+  SINEW_ASSIGN(const policy::Family* const family, policy::find_family(checkpoint));
+  SINEW_ASSIGN(
+      preprocess::ProcessorConfig processor,
+      preprocess::resolve_processor_config(checkpoint, {.embodiment_tag = options.embodiment_tag}));
+  SINEW_ASSIGN(const io::VlmFolder vlm, io::open_vlm_folder(options.model_path, options.vlm_path));
+  SINEW_ASSIGN(preprocess::Tokenizer tokenizer, load_tokenizer(vlm));
+  SINEW_ASSIGN(std::unique_ptr<model::Network> network,
+               family->load(checkpoint, vlm, network_options(options, processor, execution)));
+  SINEW_TRY(check_consistency(checkpoint, processor, tokenizer, network->facts()));
+
+  auto impl = std::make_unique<Impl>(std::move(checkpoint), std::move(tokenizer),
+                                     std::move(processor), std::move(network));
+  PolicyInfo& info = impl->info;
+  info.notices.assign(impl->checkpoint.notices().begin(), impl->checkpoint.notices().end());
+  note_repeated_settings(impl->checkpoint, info.notices);
+  append_rows(impl->processor.resolved, info);
+  append_rows(impl->network->resolved(), info);
+  describe(*impl, family->name, info);
+  SINEW_ASSIGN(impl->last_shape, assumed_shape(*impl));
+  SINEW_TRY(policy::check_weights(impl->network->record(impl->last_shape), *impl->network,
+                                  impl->checkpoint, info.notices));
+  for (std::string& notice : impl->network->inspect_weights(impl->checkpoint)) {
+    info.notices.push_back(std::move(notice));
+  }
+  SINEW_TRY(start_session(options, execution, *impl));
+  return Policy(std::move(impl));
+}
+
+}  // namespace sinew

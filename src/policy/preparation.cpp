@@ -1,0 +1,212 @@
+#include "policy/preparation.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace sinew::policy {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::string names_of(std::span<const CameraFrames> cameras) {
+  std::string names;
+  for (const CameraFrames& camera : cameras) {
+    names += (names.empty() ? "" : ", ") + std::string(camera.key);
+  }
+  return names.empty() ? "none" : names;
+}
+
+// The camera `key`; clients that keep the policy's order pay one comparison.
+const CameraFrames* find_camera(std::span<const CameraFrames> cameras, std::string_view key,
+                                size_t expected) {
+  if (expected < cameras.size() && cameras[expected].key == key) {
+    return &cameras[expected];
+  }
+  const auto found = std::find_if(cameras.begin(), cameras.end(),
+                                  [&](const CameraFrames& c) { return c.key == key; });
+  return found == cameras.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+// Finds every camera, sees to its transform, and settles the common size.
+Status Preparation::check_cameras(const Observation& observation,
+                                  PreparedInputs::Impl& inputs) const {
+  const auto& keys = config_.modalities.video.keys;
+  const auto steps = config_.modalities.video.delta_indices.size();
+  inputs.cameras.resize(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const CameraFrames* camera = find_camera(observation.video, keys[i], i);
+    if (camera == nullptr) {
+      return not_found("observation: camera \"{}\" of embodiment {} is missing (given: {})",
+                       keys[i], config_.embodiment_tag, names_of(observation.video));
+    }
+    if (camera->frames.size() != steps) {
+      return bad_input(
+          "observation: camera \"{}\": expected {} frames (video delta_indices), found {}", keys[i],
+          steps, camera->frames.size());
+    }
+    for (const Frame& frame : camera->frames) {
+      if (frame.height != camera->frames[0].height || frame.width != camera->frames[0].width) {
+        return bad_input(
+            "observation: camera \"{}\": frames of {}x{} and {}x{}: all frames of a camera must be "
+            "of one size",
+            keys[i], camera->frames[0].height, camera->frames[0].width, frame.height, frame.width);
+      }
+    }
+    PreparedInputs::Impl::Camera& cached = inputs.cameras[i];
+    const preprocess::Size size{camera->frames[0].height, camera->frames[0].width};
+    if (!cached.transform || !(cached.size == size)) {
+      auto transform = preprocess::FrameTransform::create(size, config_.shortest_image_edge,
+                                                          config_.crop_fraction);
+      if (!transform.ok()) {
+        return std::move(transform).status().with(
+            fmt::format("observation: camera \"{}\"", keys[i]));
+      }
+      cached.size = size;
+      cached.transform = std::move(transform).value();
+    }
+    const preprocess::Size ours = cached.transform->sizes().snapped;
+    const preprocess::Size first = inputs.cameras[0].transform->sizes().snapped;
+    const preprocess::Size ours_before = cached.transform->sizes().transformed;
+    const preprocess::Size first_before = inputs.cameras[0].transform->sizes().transformed;
+    if (!(ours == first) || !(ours_before == first_before)) {
+      return bad_input(
+          "observation: image views differ after resize: {} {}x{} vs {} {}x{} (frames of {}x{} and "
+          "{}x{}): "
+          "cameras of one policy must share an aspect ratio",
+          keys[0], first_before.height, first_before.width, keys[i], ours_before.height,
+          ours_before.width, inputs.cameras[0].size.height, inputs.cameras[0].size.width,
+          size.height, size.width);
+    }
+  }
+  return {};
+}
+
+Status Preparation::prepare_images(const Observation& observation,
+                                   PreparedInputs::Impl& inputs) const {
+  SINEW_TRY(check_cameras(observation, inputs));
+  const auto& keys = config_.modalities.video.keys;
+  const auto steps = config_.modalities.video.delta_indices.size();
+  const preprocess::Size size = inputs.cameras[0].transform->sizes().snapped;
+  const size_t views = keys.size() * steps;
+  const auto pixels = static_cast<size_t>(3 * size.height * size.width);
+  inputs.frame.resize(pixels);
+  inputs.pixel_values.resize(views * pixels);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const CameraFrames* camera = find_camera(observation.video, keys[i], i);
+    for (size_t t = 0; t < steps; ++t) {
+      const Frame& frame = camera->frames[t];
+      inputs.cameras[i].transform->run({frame.pixels, frame.height, frame.width}, inputs.frame);
+      const size_t view =
+          t * keys.size() + i;  // time-major, then view (spec/preprocessing.md section 1)
+      preprocess::normalize_image({inputs.frame.data(), size.height, size.width},
+                                  std::span(inputs.pixel_values).subspan(view * pixels, pixels));
+    }
+  }
+  inputs.shape.views = static_cast<int64_t>(views);
+  inputs.shape.image_height = size.height;
+  inputs.shape.image_width = size.width;
+  return {};
+}
+
+Status Preparation::tokenize(std::string_view language, PreparedInputs::Impl& inputs) const {
+  const int64_t side = facts_.pixels_per_token;
+  const int64_t tokens = (inputs.shape.image_height / side) * (inputs.shape.image_width / side);
+  const bool is_known = !inputs.token_ids.empty() && inputs.language == language &&
+                        static_cast<int64_t>(inputs.image_tokens.size()) == inputs.shape.views &&
+                        inputs.image_tokens.front() == tokens;
+  if (is_known) {
+    return {};
+  }
+  inputs.token_ids.clear();
+  inputs.image_tokens.assign(static_cast<size_t>(inputs.shape.views), tokens);
+  std::string text(language);
+  if (config_.formalize_language) {
+    SINEW_ASSIGN(text, preprocess::formalize(language));
+  }
+  SINEW_ASSIGN(const std::string prompt, preprocess::render_prompt(text, inputs.image_tokens));
+  SINEW_ASSIGN(std::vector<int32_t> ids, tokenizer_.encode(prompt));
+  inputs.image_rows.clear();
+  inputs.text_rows.clear();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || ids[i] >= facts_.vocabulary) {
+      return bad_input(
+          "token id {} is outside of the checkpoint's {} embeddings: the tokenizer belongs to "
+          "another model",
+          ids[i], facts_.vocabulary);
+    }
+    auto& rows = ids[i] == tokenizer_.image_token_id() ? inputs.image_rows : inputs.text_rows;
+    rows.push_back(static_cast<int32_t>(i));
+  }
+  if (static_cast<int64_t>(inputs.image_rows.size()) != tokens * inputs.shape.views) {
+    return bad_input(
+        "the prompt holds {} image tokens, the images make {}: does the instruction contain {}?",
+        inputs.image_rows.size(), tokens * inputs.shape.views, "<IMG_CONTEXT>");
+  }
+  inputs.token_ids = std::move(ids);
+  inputs.language = language;
+  return {};
+}
+
+Status Preparation::prepare_state(const Observation& observation,
+                                  PreparedInputs::Impl& inputs) const {
+  inputs.groups.clear();
+  for (const StateValues& s : observation.state) {
+    inputs.groups.push_back({.key = s.key, .values = s.values, .steps = s.steps, .dims = s.dims});
+  }
+  inputs.state.resize(static_cast<size_t>(config_.state_steps() * config_.max_state_dim));
+  SINEW_TRY(state_encoder_.encode(inputs.groups, inputs.state));
+  inputs.raw_state.resize(config_.modalities.state.keys.size());
+  for (size_t i = 0; i < inputs.raw_state.size(); ++i) {
+    const std::string& key = config_.modalities.state.keys[i];
+    const preprocess::StateGroup* group = preprocess::find_state_group(inputs.groups, key, i);
+    PreparedInputs::Impl::RawState& raw = inputs.raw_state[i];
+    raw.key = key;
+    raw.steps = group->steps;
+    raw.dims = group->dims;
+    raw.values.assign(group->values.begin(), group->values.end());
+  }
+  return {};
+}
+
+Status Preparation::prepare_noise(const Observation& observation,
+                                  PreparedInputs::Impl& inputs) const {
+  const auto expected = static_cast<size_t>(facts_.horizon * facts_.max_action_dim);
+  if (!observation.noise.empty() && observation.noise.size() != expected) {
+    return bad_input("noise: expected {} x {} values (action tokens x max_action_dim), found {}",
+                     facts_.horizon, facts_.max_action_dim, observation.noise.size());
+  }
+  for (const float x : observation.noise) {
+    if (!std::isfinite(x)) {
+      return bad_input("noise: expected finite values, found {}", x);
+    }
+  }
+  inputs.noise.assign(observation.noise.begin(), observation.noise.end());
+  return {};
+}
+
+Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl& inputs) const {
+  inputs.is_ready = false;
+  const auto start = Clock::now();
+  SINEW_TRY(prepare_images(observation, inputs));
+  SINEW_TRY(prepare_state(observation, inputs));
+  SINEW_TRY(prepare_noise(observation, inputs));
+  inputs.preprocess_ms = ms_since(start);
+  const auto text_start = Clock::now();
+  SINEW_TRY(tokenize(observation.language, inputs));
+  inputs.shape.tokens = static_cast<int64_t>(inputs.token_ids.size());
+  inputs.shape.first_position = 0;
+  inputs.tokenize_ms = ms_since(text_start);
+  inputs.is_ready = true;
+  return {};
+}
+
+}  // namespace sinew::policy

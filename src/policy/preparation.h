@@ -1,0 +1,44 @@
+// Observation -> network inputs: the host half of a call. Stateless but for what it writes into
+// PreparedInputs, so any number of threads may prepare side by side.
+#pragma once
+
+#include "model/network.h"
+#include "policy/prepared_inputs.h"
+#include "preprocess/config/processor_config.h"
+#include "preprocess/state/state.h"
+#include "preprocess/text/tokenizer.h"
+
+#include "sinew/observation.h"
+#include "sinew/result.h"
+
+namespace sinew::policy {
+
+class Preparation {
+ public:
+  // All three must outlive it.
+  Preparation(const preprocess::ProcessorConfig& config, const preprocess::Tokenizer& tokenizer,
+              const model::NetworkFacts& facts)
+      : config_(config), tokenizer_(tokenizer), facts_(facts), state_encoder_(config) {}
+
+  // Errors name the caller's key: a camera or state missing (kNotFound), wrong number of frames,
+  // views that end at different sizes, non-finite state, text that is not UTF-8, a prompt without
+  // room (kBadInput), noise of another size. After the first call with the same shapes and text it
+  // allocates nothing.
+  Status prepare(const Observation& observation, PreparedInputs::Impl& inputs) const;
+
+  // Tokenises `language` for these images, as prepare does: fills token_ids, image_rows, text_rows.
+  Status tokenize(std::string_view language, PreparedInputs::Impl& inputs) const;
+
+ private:
+  Status prepare_images(const Observation& observation, PreparedInputs::Impl& inputs) const;
+  Status check_cameras(const Observation& observation, PreparedInputs::Impl& inputs) const;
+  Status prepare_state(const Observation& observation, PreparedInputs::Impl& inputs) const;
+  Status prepare_noise(const Observation& observation, PreparedInputs::Impl& inputs) const;
+
+  const preprocess::ProcessorConfig& config_;
+  const preprocess::Tokenizer& tokenizer_;
+  const model::NetworkFacts& facts_;
+  preprocess::StateEncoder state_encoder_;
+};
+
+}  // namespace sinew::policy
