@@ -40,7 +40,7 @@ check_tidy() {
 
 check_tree() {
   local tool status=0
-  for tool in layering words sizes; do
+  for tool in layering words sizes links; do
     python3 "tools/check_$tool.py" || status=1
   done
   return "$status"
@@ -54,7 +54,7 @@ stage "dependencies" scripts/install_dependencies.sh test
 stage "configure (dev)" configure dev
 if ((!quick)); then
   stage "lint: format" check_format
-  stage "lint: layering, words, sizes" check_tree
+  stage "lint: layering, words, links" check_tree
 fi
 stage "build (dev)" build dev
 stage "tests (dev)" run_tests dev
