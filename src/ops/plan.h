@@ -36,7 +36,7 @@ struct ValueInfo {
   bool is_once = false;  // depends on weights alone: computed at load, kept (fold_once)
   Shape shape;
   DType dtype = DType::kF32;  // set by assign_precision; weights keep their stored type
-  std::string name;           // of an input or a weight
+  std::string name = {};      // of an input or a weight
   int32_t producer = -1;      // step that writes it
   int32_t alias_of = -1;      // root value (never itself an alias)
   int64_t alias_offset = 0;   // in elements of the root
