@@ -65,7 +65,8 @@ struct Step {
   std::string language;
 };
 
-// One open episode. Not thread-safe (its decoders move); open one a thread.
+// One open episode. Not thread-safe (its decoders move); open one a thread. Refers to its data set,
+// which must outlive it.
 class Episode {
  public:
   virtual ~Episode() = default;
@@ -74,11 +75,15 @@ class Episode {
   virtual int64_t index() const = 0;   // episode_index of the data set, used in file names
 
   // Whole column of a state or action group: f32 [length, dims].
-  virtual Result<Step::Values> state(std::string_view group) = 0;
-  virtual Result<Step::Values> action(std::string_view group) = 0;
+  Result<Step::Values> state(std::string_view group);
+  Result<Step::Values> action(std::string_view group);
 
-  // The instruction at a row, for a language key of the policy's configuration (section 1.6).
-  virtual Result<std::string> language(std::string_view key, int64_t row) = 0;
+  // The instruction at a row, for a language key of the policy's configuration (section 1.6). A
+  // `sub_task` is offered `action_span / 2` rows before it starts, where action_span is the number
+  // of rows that the action deltas span.
+  virtual Result<std::string> language(std::string_view key, int64_t row, int64_t action_span) = 0;
+
+  Result<std::string> language(std::string_view key, int64_t row) { return language(key, row, 1); }
 
   // One frame of a camera group, exact by index in presentation order (section 1.7).
   virtual Result<preprocess::Image> frame(std::string_view camera, int64_t row) = 0;
@@ -90,6 +95,13 @@ class Episode {
   // Section 1.8: rows `row + delta` of every modality. `with_video` false leaves video empty.
   Result<Step> step(const preprocess::Modalities& modalities, int64_t row, IndexMode mode,
                     bool with_video = true);
+
+ protected:
+  enum class Kind { kState, kAction };
+
+  // The given rows, each within the episode, of a group: f32 [rows, dims].
+  virtual Result<Step::Values> values(Kind kind, std::string_view group,
+                                      std::span<const int64_t> rows) = 0;
 };
 
 // An open dataset folder. Thread-safe: opening episodes reads only.
@@ -111,7 +123,7 @@ class Dataset {
   virtual Result<std::unique_ptr<Episode>> open_episode(int64_t position) const = 0;
 
   // Fails, naming groups that exist, when the policy wants a camera, state, action or language key
-  // that the data set lacks, or dims that differ from the statistics.
+  // that the data set lacks. (Dimensions are checked against statistics where both are at hand.)
   Status check_modalities(const preprocess::Modalities& modalities) const;
 
  protected:
