@@ -19,7 +19,8 @@ Result<std::string> formalize(std::string_view text);
 
 // Sections 4.2 and 4.3 before tokenising: the chat text with each <image-K> written out as
 // "<image K><img>" + n copies of "<IMG_CONTEXT>" + "</img>". `image_tokens[k]` = n of image k+1.
-// With formalisation off, text that itself holds a placeholder is refused.
+// With formalisation off, text that itself holds a placeholder or <IMG_CONTEXT> is refused. So are
+// images of no or of more than 4096 tokens (section 2 has none).
 Result<std::string> render_prompt(std::string_view text, std::span<const int64_t> image_tokens);
 
 struct TokenizerFiles {
@@ -34,8 +35,8 @@ struct TokenizerFiles {
 class Tokenizer {
  public:
   // Refuses vocabularies without all 256 byte symbols, merges that name unknown tokens, ids used
-  // twice, negative or beyond 2^24, an added-token table without <IMG_CONTEXT>, <img>, </img> and
-  // the pad token <|endoftext|>.
+  // twice, negative or beyond 2^24, an added-token table without <IMG_CONTEXT>, <img>, </img>, the
+  // pad token <|endoftext|> and the prompt's <|im_start|> and <|im_end|>.
   static Result<Tokenizer> load(const TokenizerFiles& files);
 
   Tokenizer(Tokenizer&&) noexcept;

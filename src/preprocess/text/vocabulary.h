@@ -1,0 +1,31 @@
+// The tokenizer's files, parsed and checked: nothing behind this needs to doubt them.
+#pragma once
+
+#include "preprocess/text/bpe.h"
+#include "preprocess/text/tokenizer.h"
+
+#include "sinew/result.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sinew::preprocess {
+
+struct Token {
+  int32_t id;
+  std::string bytes;  // what it stands for in the text
+};
+
+struct Vocabulary {
+  std::vector<Token> tokens;          // of vocab.json and the added ones, by id, no id twice
+  std::vector<Token> added;           // matched in the text before anything else
+  std::array<int32_t, 256> byte_ids;  // the token of each single byte
+  MergeTable merges;
+};
+
+// Refuses what Tokenizer::load says. Errors name the file below `files.where`.
+Result<Vocabulary> parse_vocabulary(const TokenizerFiles& files);
+
+}  // namespace sinew::preprocess
