@@ -1,0 +1,146 @@
+#include "kernels/cpu/dnnl.h"
+#include "kernels_cpu/support.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+namespace sinew::cpu::test {
+namespace {
+
+struct LinearShape {
+  int64_t m, k, n;
+  bool weights_in_out;
+  bool has_bias;
+  DType dtype;
+};
+
+Case linear_case(const LinearShape& s, uint32_t seed) {
+  Random random(seed);
+  Case c;
+  c.name = fmt::format("linear m={} k={} n={} in_out={} bias={} {}", s.m, s.k, s.n,
+                       s.weights_in_out, s.has_bias, dtype_name(s.dtype));
+  c.op = ops::OpKind::kLinear;
+  c.attributes = ops::LinearAttributes{s.weights_in_out};
+  c.srcs.push_back(random.activations({s.m, s.k}));
+  c.srcs.push_back(
+      random.weights(s.weights_in_out ? Shape{s.k, s.n} : Shape{s.n, s.k}, s.dtype, 0.1F));
+  c.srcs.push_back(s.has_bias ? random.weights({s.n}, s.dtype) : Source{});
+  c.dst_shapes = {{s.m, s.n}};
+
+  const auto x = c.srcs[0].effective();
+  const auto w = c.srcs[1].effective();
+  const auto b = c.srcs[2].effective();
+  c.expected.emplace_back();
+  c.bound.emplace_back();
+  for (int64_t i = 0; i < s.m; ++i) {
+    for (int64_t j = 0; j < s.n; ++j) {
+      double sum = s.has_bias ? b[static_cast<size_t>(j)] : 0.0;
+      double magnitude = std::abs(sum);
+      for (int64_t p = 0; p < s.k; ++p) {
+        const double term = x[static_cast<size_t>(i * s.k + p)] *
+                            w[static_cast<size_t>(s.weights_in_out ? p * s.n + j : j * s.k + p)];
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      c.expected[0].push_back(sum);
+      // k roundings that are independent in sign add up to the square root of their number.
+      c.bound[0].push_back((2 + std::sqrt(static_cast<double>(s.k))) * kRoundoff * magnitude);
+    }
+  }
+  return c;
+}
+
+}  // namespace
+
+std::vector<Case> linear_cases() {
+  std::vector<Case> out;
+  uint32_t seed = 100;
+  for (const int64_t m : {1, 2, 7, 17, 81, 257}) {
+    for (const auto& [k, n] : {std::pair<int64_t, int64_t>{1, 1}, {17, 33}, {144, 48}, {257, 81}}) {
+      out.push_back(linear_case({m, k, n, false, true, DType::kBf16}, seed++));
+      out.push_back(linear_case({m, k, n, true, (seed & 2U) != 0, DType::kF32}, seed++));
+    }
+  }
+  out.push_back(linear_case({17, 144, 576, false, false, DType::kF16}, seed++));
+  out.push_back(linear_case({1, 1536, 96, false, true, DType::kBf16}, seed++));
+  return out;
+}
+
+namespace {
+
+TEST(Linear, RowsDoNotInfluenceEachOther) {
+  Case c = linear_case({17, 144, 97, false, true, DType::kBf16}, 1);
+  const std::vector<float> before = run_case(c)[0];
+  for (size_t i = 0; i < 144; ++i) {
+    c.srcs[0].values[i] = i % 2 == 0 ? 1e30F : -3.0F;
+  }
+  const std::vector<float> after = run_case(c)[0];
+  EXPECT_NE(before[0], after[0]);
+  EXPECT_EQ(std::memcmp(before.data() + 97, after.data() + 97, 16 * 97 * sizeof(float)), 0);
+}
+
+// The shapes of the real network (spec/model.md section 1) and of the reach demo.
+TEST(Linear, LibraryUsesNoReferenceCodeForRealShapes) {
+  struct Product {
+    int64_t m, k, n;
+  };
+
+  for (const Product& p : {Product{324, 588, 1152},
+                           {360, 1152, 1152},
+                           {1440, 1152, 4304},
+                           {81, 4608, 2048},
+                           {411, 2048, 6144},
+                           {411, 2048, 1024},
+                           {17, 1536, 6144},
+                           {51, 1536, 1536},
+                           {1, 256, 1536},
+                           {51, 3072, 1536},
+                           {1, 128, 1024},
+                           {51, 1024, 128},
+                           {40, 144, 576},
+                           {17, 144, 432},
+                           {80, 192, 144}}) {
+    Random random(7);
+    const Source source = random.weights({p.n, p.k}, DType::kBf16);
+    std::vector<Bf16> stored(source.values.size());
+    auto packed =
+        PackedMatrix::make({stored.data(), DType::kBf16, {p.n, p.k}}, false, p.k, p.n, p.m);
+    ASSERT_TRUE(packed.ok()) << packed.status().message();
+    std::vector<float> x(static_cast<size_t>(p.m * p.k));
+    std::vector<float> y(static_cast<size_t>(p.m * p.n));
+    std::vector<float> bias(static_cast<size_t>(p.n));
+    for (const int64_t m : {p.m, p.m + 1, int64_t{1}}) {
+      EXPECT_TRUE(packed.value()->suits(m)) << m << " x " << p.k << " x " << p.n;
+    }
+    auto product = Matmul::make(*packed.value(), p.m, x.data(), bias.data(), y.data());
+    ASSERT_TRUE(product.ok()) << product.status().message();
+    EXPECT_EQ(product.value()->implementation().find("ref"), std::string_view::npos)
+        << product.value()->implementation() << " for " << p.m << " x " << p.k << " x " << p.n;
+  }
+}
+
+TEST(WeightCache, ConvertsAndPacksOnce) {
+  WeightCache weights;
+  const std::vector<float> stored = {1.0F, 1.00390625F, -2.0F, 3.0F};  // the second is no bf16
+  const ConstTensorView whole(stored.data(), DType::kF32, {2, 2});
+  const ConstTensorView first_row(stored.data(), DType::kF32, {1, 2});
+  const float* plain = weights.plain(whole).value();
+  EXPECT_EQ(plain[1], 1.0F);
+  EXPECT_EQ(plain[3], 3.0F);
+  EXPECT_EQ(weights.plain(whole).value(), plain);
+  EXPECT_NE(weights.plain(first_row).value(), plain);
+  const size_t bytes = weights.bytes();
+  EXPECT_EQ(bytes, 6 * sizeof(float));
+  const PackedMatrix* packed = weights.packed(whole, false, 2, 5).value();
+  EXPECT_GT(weights.bytes(), bytes);
+  EXPECT_EQ(weights.packed(whole, false, 2, 9).value(), packed);
+  EXPECT_NE(weights.packed(whole, true, 2, 5).value(), packed);
+  EXPECT_EQ(packed->inputs(), 2);
+  EXPECT_EQ(packed->outputs(), 2);
+}
+
+}  // namespace
+}  // namespace sinew::cpu::test
