@@ -13,6 +13,10 @@
 
 namespace sinew::preprocess {
 
+// Limits on a frame, so that a few hostile bytes cannot ask for gigabytes.
+inline constexpr int64_t kMaxImageSide = 16384;
+inline constexpr int64_t kMaxImagePixels = int64_t{1} << 26;
+
 // An owned RGB frame, u8 [height, width, 3], row-major.
 struct Image {
   int64_t height = 0;
@@ -35,14 +39,16 @@ struct ImageRef {
 };
 
 // PNG or JPEG by content. Grey and palette images become RGB; alpha is composited over white
-// (section 2); 16-bit channels are scaled to 8. Refuses truncated or corrupt files and frames
-// beyond 16384 pixels a side.
+// (section 2); 16-bit channels are scaled to 8. Colour profiles and orientation tags are not
+// applied. `where` names the file in messages. kBadInput for truncated or corrupt files and for
+// frames beyond the limits above; kUnsupported for JPEG in CMYK.
 Result<Image> decode_image(std::span<const std::byte> file, const std::string& where);
 Result<Image> read_image(const std::filesystem::path& path);
 
 // PNG, lossless RGB.
 Result<std::string> encode_png(const ImageRef& image);
 
+// Both resizes: sides from 1 to 2^24, source and destination alike.
 // cv2.resize(..., INTER_AREA) on u8 RGB, section 1.1 and 1.2.
 Image resize_area(const ImageRef& src, int64_t height, int64_t width);
 // PIL.Image.resize(BICUBIC) on u8 RGB, section 2.1.
@@ -60,12 +66,14 @@ struct TransformSizes {
 };
 
 // The sizes that a frame of (height, width) goes through; fails where section 2 does (aspect over
-// 200) or a side is 0.
+// 200) or a side is 0, a limit
+// above is passed, shortest_edge is not in [1, 16384] or crop_fraction not in (0, 1].
 Result<TransformSizes> transform_sizes(Size frame, int64_t shortest_edge, double crop_fraction);
 
-// Section 1: SmallestMaxSize, centre crop, SmallestMaxSize.
+// Frames that keep their size for many calls go through FrameTransform (frame_transform.h) instead.
+// Section 1: SmallestMaxSize, centre crop, SmallestMaxSize. Fails as transform_sizes does.
 Result<Image> eval_transform(const ImageRef& frame, int64_t shortest_edge, double crop_fraction);
-// Section 2.
+// Section 2. Fails where it does, and for images of no or too many pixels.
 Result<Image> snap_to_patches(const ImageRef& image);
 
 // Section 3: dst f32 [3, height, width] = (u8 - 127.5) / 127.5.
