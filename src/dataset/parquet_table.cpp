@@ -614,6 +614,24 @@ Result<std::unique_ptr<ParquetFile::Cursor>> ParquetFile::cursor(const std::stri
   });
 }
 
+Result<std::vector<std::filesystem::path>> list_parquet_files(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  std::error_code failed;
+  for (const auto& chunk : std::filesystem::directory_iterator(folder, failed)) {
+    std::error_code no_folder;
+    for (const auto& file : std::filesystem::directory_iterator(chunk.path(), no_folder)) {
+      if (file.path().extension() == ".parquet") {
+        files.push_back(file.path());
+      }
+    }
+  }
+  if (files.empty()) {
+    return not_found("{}: no Parquet files (expected chunk-000/*.parquet in it)", folder.string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 Result<int64_t> integer_at(const Column& column, int64_t row, const std::string& where) {
   if (column.kind != Column::Kind::kNumbers || column.width != 1 || row < 0 || row >= column.rows) {
     return bad_input("{}: column '{}' has no integer in row {}", where, column.name, row);

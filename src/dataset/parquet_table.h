@@ -41,6 +41,9 @@ struct Column {
 // An integer of a number column; fails when the value is not one.
 Result<int64_t> integer_at(const Column& column, int64_t row, const std::string& where);
 
+// FOLDER/*/*.parquet, sorted by path: the files of a chunked table. kNotFound when there are none.
+Result<std::vector<std::filesystem::path>> list_parquet_files(const std::filesystem::path& folder);
+
 // An open file. Move-only; not thread-safe.
 class ParquetFile {
  public:

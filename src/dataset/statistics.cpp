@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace sinew::dataset {
@@ -73,25 +74,6 @@ io::Json to_json(Samples& samples) {
     out["q99"].push_back(summary.q99);
   }
   return out;
-}
-
-// data/*/*.parquet, sorted by path.
-Result<std::vector<std::filesystem::path>> data_files(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> files;
-  std::error_code failed;
-  for (const auto& chunk : std::filesystem::directory_iterator(folder / "data", failed)) {
-    std::error_code no_folder;
-    for (const auto& file : std::filesystem::directory_iterator(chunk.path(), no_folder)) {
-      if (file.path().extension() == ".parquet") {
-        files.push_back(file.path());
-      }
-    }
-  }
-  if (files.empty()) {
-    return not_found("{}: no data files (data/*/*.parquet)", folder.string());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
 }
 
 Status add_column(const Column& column, const std::string& where, Samples& samples) {
@@ -201,7 +183,8 @@ Result<io::Json> compute_stats(const Dataset& dataset, const Progress& progress)
       names.push_back(name);
     }
   }
-  SINEW_ASSIGN(const std::vector<std::filesystem::path> files, data_files(dataset.path()));
+  SINEW_ASSIGN(const std::vector<std::filesystem::path> files,
+               list_parquet_files(dataset.path() / "data"));
   std::map<std::string, Samples> samples;
   int64_t done = 0;
   for (const std::filesystem::path& path : files) {
