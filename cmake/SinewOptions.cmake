@@ -23,6 +23,9 @@ if(SINEW_SANITIZE)
   add_compile_options(-fsanitize=${SINEW_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${SINEW_SANITIZE})
 endif()
+if(SINEW_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage for libFuzzer; tests/fuzz links the driver
+endif()
 
 find_program(SINEW_CCACHE ccache)
 if(SINEW_CCACHE)
