@@ -20,14 +20,14 @@ namespace sinew {
 
 // Each field is a command-line flag of the same name (design of the flags: docs/cli.md).
 struct PolicyOptions {
-  std::string model_path;
-  std::string vlm_path;                // empty: searched beside the checkpoint
-  std::string processor_path;          // empty: in the checkpoint
-  std::string embodiment_tag;          // empty: the only one with statistics
+  std::string model_path = {};
+  std::string vlm_path = {};           // empty: searched beside the checkpoint
+  std::string processor_path = {};     // empty: in the checkpoint
+  std::string embodiment_tag = {};     // empty: the only one with statistics
   std::string device = "auto";         // cpu | cuda[:i] | auto
   std::string precision = "auto";      // fp32 | bf16 | ... | auto: what the device runs by default
   std::string horizon = "checkpoint";  // checkpoint | modality | a number of action tokens
-  std::optional<int64_t> denoising_steps;  // empty: the checkpoint's
+  std::optional<int64_t> denoising_steps = {};  // empty: the checkpoint's
   std::string rope_inv_freq =
       "auto";  // fp32 | bf16 | auto: exact in fp32 runs, rounded in bf16 runs
   uint64_t seed = 42;
@@ -51,7 +51,7 @@ struct GroupShape {
 // What a loaded policy expects and returns.
 struct PolicyInfo {
   std::string family;  // "gr00t_n1d6"
-  std::string embodiment_tag;
+  std::string embodiment_tag = {};
   std::vector<std::string> cameras;  // in model order
   std::vector<int64_t> video_deltas, state_deltas, action_deltas;
   std::vector<GroupShape> state, action;
