@@ -60,7 +60,9 @@ as_root() {
 check_distribution() {
   local id="" version=""
   if [[ -r /etc/os-release ]]; then
+    # shellcheck source=/dev/null
     id="$(. /etc/os-release && echo "${ID:-}")"
+    # shellcheck source=/dev/null
     version="$(. /etc/os-release && echo "${VERSION_ID:-}")"
   fi
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
@@ -77,7 +79,7 @@ check_distribution() {
 unknown_to_apt() {
   local package
   for package in "$@"; do
-    apt-cache policy "$package" | grep -q 'Candidate: [^(]' || echo "$package"
+    [[ "$(apt-cache policy "$package")" == *"Candidate: "[!\(]* ]] || echo "$package"
   done
 }
 
