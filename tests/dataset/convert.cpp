@@ -5,6 +5,7 @@
 #include "dataset/write_video.h"
 #include "io/json.h"
 #include "preprocess/image/image.h"
+#include "support/temp_folder.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -114,14 +115,16 @@ void mark_cameras(io::Json& info, VideoForm form) {
   }
 }
 
-// The video of one episode in the wanted form.
-fs::path episode_video(const fs::path& scratch, const std::string& camera, int episode,
-                       VideoForm form) {
+// The video of one episode in the wanted form. Encoding is slow, so a process does it once.
+fs::path episode_video(const std::string& camera, int episode, VideoForm form) {
   if (form == VideoForm::kH264) {
     return golden_video(camera, episode);
   }
-  const fs::path path = scratch / camera / fmt::format("{}.mp4", episode);
-  encode_av1(golden_video(camera, episode), path, 10);
+  static const TempFolder kEncoded;
+  const fs::path path = kEncoded / (camera + fmt::format("/{}.mp4", episode));
+  if (!fs::exists(path)) {
+    encode_av1(golden_video(camera, episode), path, 10);
+  }
   return path;
 }
 
@@ -193,7 +196,7 @@ void convert_to_v2(const fs::path& folder, const char* version, VideoForm form,
       const fs::path target =
           folder / "videos/chunk-000" / camera / fmt::format("episode_{:06d}.mp4", episode);
       fs::create_directories(target.parent_path());
-      fs::copy_file(episode_video(folder / "scratch", camera, episode, form), target);
+      fs::copy_file(episode_video(camera, episode, form), target);
     }
   }
 }
@@ -222,7 +225,7 @@ void convert_to_v3(const fs::path& folder, VideoForm form, const WriteOptions& o
     }
     std::vector<fs::path> parts;
     for (int episode = 0; episode < kEpisodes; ++episode) {
-      parts.push_back(episode_video(folder / "scratch", camera, episode, form));
+      parts.push_back(episode_video(camera, episode, form));
     }
     concatenate_videos(parts, folder / "videos" / camera / "chunk-000/file-000.mp4", kFrames, kFps);
   }
