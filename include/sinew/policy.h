@@ -21,19 +21,22 @@ namespace sinew {
 // Each field is a command-line flag of the same name (design of the flags: docs/cli.md).
 struct PolicyOptions {
   std::string model_path = {};
-  std::string vlm_path = {};           // empty: searched beside the checkpoint
-  std::string processor_path = {};     // empty: in the checkpoint
-  std::string embodiment_tag = {};     // empty: the only one with statistics
-  std::string device = "auto";         // cpu | cuda[:i] | auto
-  std::string precision = "auto";      // fp32 | bf16 | ... | auto: what the device runs by default
-  std::string horizon = "checkpoint";  // checkpoint | modality | a number of action tokens
+  std::string vlm_path = {};        // empty: searched beside the checkpoint
+  std::string processor_path = {};  // empty: in the checkpoint
+  std::string embodiment_tag = {};  // empty: the only one with statistics
+  // cpu | cuda[:i] | auto
+  std::string device = "auto";
+  // fp32 | bf16 | ... | auto: what the device runs by default
+  std::string precision = "auto";
+  // checkpoint | modality | a number of action tokens
+  std::string horizon = "checkpoint";
   std::optional<int64_t> denoising_steps = {};  // empty: the checkpoint's
-  std::string rope_inv_freq =
-      "auto";  // fp32 | bf16 | auto: exact in fp32 runs, rounded in bf16 runs
+  // fp32 | bf16 | auto: exact in fp32 runs, rounded in bf16 runs
+  std::string rope_inv_freq = "auto";
   uint64_t seed = 42;
   int threads = 0;  // 0: physical cores
-  std::string
-      dump_sites;  // folder for one safetensors file a call with every named site; empty: off
+  // Folder for one safetensors file a call with every named site; empty: off.
+  std::string dump_sites = {};
 };
 
 // One row of the resolved configuration: a value and where it came from.
@@ -96,12 +99,17 @@ class Policy {
 
   const PolicyInfo& info() const;
 
-  // Bytes held: weights, activations, staging.
+  // Bytes held by the device's regions; all 0 before warm_up() or the first call.
   struct Memory {
     size_t weight_bytes = 0, arena_bytes = 0, workspace_bytes = 0, staging_bytes = 0;
   };
 
   Memory memory() const;
+
+  // Readies everything for the shapes of the last call, or of plausible frames before the first
+  // one: weights converted and packed, memory planned and held. What follows costs what every call
+  // costs.
+  Status warm_up();
 
   // Host work only: frames, text, state. Bad observations fail here with the caller's own key
   // names.

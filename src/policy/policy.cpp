@@ -140,6 +140,12 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   return executable;
 }
 
+Status Policy::warm_up() {
+  set_key(impl_->last_shape, impl_->key);
+  auto executable = impl_->session->prepare(impl_->key);
+  return executable.ok() ? Status() : std::move(executable).status();
+}
+
 Status Policy::prepare(const Observation& observation, PreparedInputs& inputs) const {
   return impl_->preparation.prepare(observation, *inputs.impl_);
 }
