@@ -1,0 +1,155 @@
+#include "ops/passes.h"
+
+#include "ops/builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace sinew::ops {
+namespace {
+
+using testing::HasSubstr;
+
+// A contract around one or more steps, as model/blocks has them.
+struct Pair {
+  static constexpr std::string_view kName = "pair";
+  static constexpr int kVersion = 2;
+  Value x;
+
+  std::vector<Value> operands() const { return {x}; }
+};
+
+struct Outer {
+  static constexpr std::string_view kName = "outer";
+  static constexpr int kVersion = 1;
+  Value x;
+
+  std::vector<Value> operands() const { return {x}; }
+};
+
+Value pair(Builder& b, Value x) {
+  return b.composite(Pair{x}, [&] { return b.relu(b.silu(x)); });
+}
+
+// gelu, outer(pair, relu), pair
+Plan nested_plan() {
+  Builder b;
+  const Value x = b.real_input("x", {2, 4});
+  b.stage("s", [&] {
+    const Value y = b.gelu_erf(x);
+    const Value z = b.composite(Outer{y}, [&] { return b.relu(pair(b, y)); });
+    const Value out = pair(b, z);
+    b.output(out);
+    return out;
+  });
+  return b.take();
+}
+
+constexpr std::array<LeafRow, 4> kLeaves = {{{OpKind::kGeluErf, "leaf:gelu", nullptr},
+                                             {OpKind::kSilu, "leaf:silu", nullptr},
+                                             {OpKind::kRelu, "leaf:relu", nullptr},
+                                             {OpKind::kAdd, "leaf:add", nullptr}}};
+
+std::vector<std::string> lowerings(const Plan& plan) {
+  std::vector<std::string> names;
+  for (const Call& call : plan.calls) {
+    names.push_back(call.lowering);
+  }
+  return names;
+}
+
+TEST(Select, FallsBackToLeaves) {
+  Plan plan = nested_plan();
+  ASSERT_TRUE(select(plan, kLeaves, {}).ok());
+  EXPECT_EQ(lowerings(plan), (std::vector<std::string>{"leaf:gelu", "leaf:silu", "leaf:relu",
+                                                       "leaf:relu", "leaf:silu", "leaf:relu"}));
+}
+
+TEST(Select, TakesTheOutermostCompositeThatAccepts) {
+  const std::array<CompositeRow, 2> rows = {
+      {{"pair", 2, "fused:pair", nullptr}, {"outer", 1, "fused:outer", nullptr}}};
+  Plan plan = nested_plan();
+  ASSERT_TRUE(select(plan, kLeaves, rows).ok());
+  EXPECT_EQ(lowerings(plan), (std::vector<std::string>{"leaf:gelu", "fused:outer", "fused:pair"}));
+  EXPECT_EQ(plan.calls[1].end_step - plan.calls[1].first_step, 3);
+}
+
+TEST(Select, KeepsRefusalsAndIgnoresOtherVersions) {
+  const std::array<CompositeRow, 3> rows = {
+      {{"outer", 1, "fused:outer",
+        [](const Plan&, const CompositeCall&) -> std::optional<std::string> {
+          return "needs more rows";
+        }},
+       {"pair", 1, "fused:old_pair", nullptr},
+       {"pair", 2, "fused:pair", nullptr}}};
+  Plan plan = nested_plan();
+  ASSERT_TRUE(select(plan, kLeaves, rows).ok());
+  EXPECT_EQ(lowerings(plan),
+            (std::vector<std::string>{"leaf:gelu", "fused:pair", "leaf:relu", "fused:pair"}));
+  EXPECT_EQ(plan.calls[1].refusals, (std::vector<std::string>{"fused:outer: needs more rows"}));
+}
+
+TEST(Select, NamesTheOpThatNobodyRuns) {
+  Plan plan = nested_plan();
+  const Status status = select(plan, std::span(kLeaves).first(1), {});
+  EXPECT_EQ(status.code(), Code::kUnsupported);
+  EXPECT_THAT(status.message(), HasSubstr("silu"));
+  EXPECT_THAT(status.message(), HasSubstr("passes_test.cpp"));
+}
+
+TEST(FoldOnce, MovesStepsToTheFrontAndKeepsProducers) {
+  Builder b;
+  const Value x = b.real_input("x", {1, 4});
+  const Value early = b.relu(x);
+  const Value constant = b.once([&] { return b.silu(b.weight("w", {1, 4})); });
+  const Value sum = b.add(early, constant);
+  b.output(sum);
+  Plan plan = b.take();
+  fold_once(plan);
+  EXPECT_TRUE(plan.steps[0].is_once);
+  EXPECT_EQ(plan.info(constant).producer, 0);
+  EXPECT_EQ(plan.info(early).producer, 1);
+  EXPECT_EQ(plan.info(sum).producer, 2);
+  ASSERT_TRUE(select(plan, kLeaves, {}).ok());
+  EXPECT_EQ(plan.once_calls.size(), 1U);
+  EXPECT_EQ(plan.calls.size(), 2U);
+}
+
+TEST(FoldOnce, MovesCompositesWithTheirSteps) {
+  Builder b;
+  const Value y = pair(b, b.real_input("x", {1, 4}));
+  b.output(b.add(y, b.once([&] { return b.silu(b.weight("w", {1, 4})); })));
+  Plan plan = b.take();
+  fold_once(plan);
+  ASSERT_EQ(plan.composites.size(), 1U);
+  EXPECT_EQ(plan.composites[0].first_step, 1);
+  EXPECT_EQ(plan.composites[0].end_step, 3);
+}
+
+TEST(FoldOnceDeathTest, RefusesOnceStepsThatDependOnInputs) {
+  Builder b;
+  const Value x = b.real_input("x", {1, 4});
+  b.output(b.once([&] { return b.relu(x); }));
+  Plan plan = b.take();
+  EXPECT_DEATH(fold_once(plan), "check failed");
+}
+
+TEST(AssignPrecision, GivesTypesOrSaysNo) {
+  Plan plan = nested_plan();
+  ASSERT_TRUE(assign_precision(plan, Precision::kFp32).ok());
+  for (const Precision precision :
+       {Precision::kBf16, Precision::kFp16, Precision::kInt8, Precision::kFp8}) {
+    const Status status = assign_precision(plan, precision);
+    EXPECT_EQ(status.code(), Code::kUnsupported);
+    EXPECT_THAT(status.message(), HasSubstr(std::string(precision_name(precision))));
+    EXPECT_EQ(precision_from_name(precision_name(precision)), precision);
+  }
+  EXPECT_FALSE(precision_from_name("fp64").has_value());
+}
+
+}  // namespace
+}  // namespace sinew::ops
