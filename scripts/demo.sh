@@ -13,7 +13,7 @@ evaluate() {
     --traj-ids 0 1 2 3 4 5 --noise "$reach/noise.npy" --device cpu --save-plot-path "$plots" "$@"
 }
 
-stage "dependencies" scripts/install_dependencies.sh demo
+stage "dependencies" bash scripts/install_dependencies.sh demo
 stage "configure" configure release
 stage "build" build release
 stage "evaluate" evaluate "$@"

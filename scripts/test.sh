@@ -50,7 +50,7 @@ run_tests() {
   ctest --preset "$1" --no-tests=error --timeout 600 "${@:2}"
 }
 
-stage "dependencies" scripts/install_dependencies.sh test
+stage "dependencies" bash scripts/install_dependencies.sh test
 stage "configure (dev)" configure dev
 if ((!quick)); then
   stage "lint: format" check_format
