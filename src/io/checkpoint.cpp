@@ -68,7 +68,9 @@ Status check_folder(const std::filesystem::path& folder) {
         folder.string(), kConfig, name_list(nested));
   }
   return not_found(
-      "{}: expected a checkpoint folder with {}, {}, {} and model*.safetensors, found no {}",
+      "{}: expected a checkpoint folder with {}, {}, {} and model*.safetensors, found no {}; give "
+      "the "
+      "folder that holds them",
       folder.string(), kConfig, kProcessorConfig, kStatistics, kConfig);
 }
 

@@ -256,7 +256,8 @@ Result<Json> parse_json(std::string_view text, const std::string& where) {
     }
     Builder builder(non_finite);
     if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
-      return bad_input("{}: expected JSON text, found: {}", where, builder.failure());
+      return bad_input("{}: expected JSON text, found: {}; mend or replace it", where,
+                       builder.failure());
     }
     return builder.take();
   } catch (const std::exception& error) {

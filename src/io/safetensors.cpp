@@ -97,9 +97,9 @@ Result<Claim> parse_tensor(const JsonView& tensor, const std::string& name,
   }
   const ConstTensorView view(data.data() + values[0], dtype, shape);
   if (std::cmp_not_equal(values[1] - values[0], view.bytes())) {
-    return offsets.error_here(fmt::format("expected {} bytes for {} {}, found {} to {}",
+    return offsets.error_here(fmt::format("expected {} bytes for {} {}, found {} to {}; {}",
                                           view.bytes(), dtype_name(dtype), shape.text(), values[0],
-                                          values[1]));
+                                          values[1], kDamaged));
   }
   header.tensors.push_back({name, view});
   return Claim{header.tensors.size() - 1, values[0], values[1]};

@@ -34,8 +34,9 @@ Result<ShardMap> read_index(const std::filesystem::path& path) {
     SINEW_ASSIGN(const JsonView member, weight_map.at(tensor));
     SINEW_ASSIGN(const std::string shard, member.as_string());
     if (!is_plain_file_name(shard)) {
-      return member.error_here(
-          fmt::format("expected the name of a file in the same folder, found \"{}\"", shard));
+      return member.error_here(fmt::format(
+          "expected the name of a file in the same folder, found \"{}\"; fetch the index again",
+          shard));
     }
     shards[shard].push_back(tensor);
   }

@@ -4,8 +4,10 @@
 #include "support/temp_folder.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -65,6 +67,20 @@ TEST(File, FailedWritesLeaveNothingBehind) {
   expect_error(write_file_atomic(folder / "sub", text), Code::kBadInput, {"a folder"});
   expect_error(write_file_atomic("/dev/null", text), Code::kBadInput, {"no regular file"});
   EXPECT_EQ(files_in(folder.path()), 1U);
+}
+
+TEST(File, RemovesWhatItCouldNotFinish) {
+  const TempFolder folder;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{1000, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);  // the write fails instead
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Status status = write_file_atomic(folder / "a", std::string(2000, 'x'));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  expect_error(status, Code::kBadInput, {"cannot be written: File too large"});
+  EXPECT_EQ(files_in(folder.path()), 0U);
 }
 
 TEST(File, AnswersWhetherAFileCouldBeWritten) {
