@@ -30,13 +30,13 @@ void check_round_trip(const Tokenizer& tokenizer, std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const auto kTokenizer = sinew::preprocess::TinyFiles().load();
-  SINEW_CHECK(kTokenizer.ok());
+  static const auto tokenizer = sinew::preprocess::TinyFiles().load();
+  SINEW_CHECK(tokenizer.ok());
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const bool is_utf8 = sinew::preprocess::valid_utf8_prefix(text) == text.size();
   const auto formal = sinew::preprocess::formalize(text);
   SINEW_CHECK(formal.ok() == is_utf8);
-  SINEW_CHECK(kTokenizer.value().encode(text).ok() == is_utf8);
+  SINEW_CHECK(tokenizer.value().encode(text).ok() == is_utf8);
   if (!is_utf8) {
     return 0;
   }
@@ -44,8 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr std::array<int64_t, 1> kImages = {2};
   const auto prompt = sinew::preprocess::render_prompt(formal.value(), kImages);
   SINEW_CHECK(prompt.ok());
-  check_round_trip(kTokenizer.value(), prompt.value());
-  check_round_trip(kTokenizer.value(), text);
+  check_round_trip(tokenizer.value(), prompt.value());
+  check_round_trip(tokenizer.value(), text);
   // Text that was not formalised makes a prompt or is refused; it may not do anything else.
   static_cast<void>(sinew::preprocess::render_prompt(text, kImages));
   return 0;

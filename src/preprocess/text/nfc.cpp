@@ -65,7 +65,7 @@ bool is_inert(char32_t code_point) {
 }
 
 Status append_decomposed(char32_t code_point, std::vector<utf8proc_int32_t>& out) {
-  std::array<utf8proc_int32_t, kMaxDecomposed> parts;
+  std::array<utf8proc_int32_t, kMaxDecomposed> parts{};
   int boundary = 0;
   const utf8proc_ssize_t count =
       utf8proc_decompose_char(static_cast<utf8proc_int32_t>(code_point), parts.data(),
