@@ -20,8 +20,9 @@ TEXT_SUFFIXES = {
     "", ".cmake", ".cpp", ".cu", ".cuh", ".h", ".inc", ".json", ".jsonl", ".md", ".py", ".sh",
     ".toml", ".txt", ".yaml", ".yml", ".clang-format", ".clang-tidy", ".gitignore",
 }  # fmt: skip
-# Recorded data (instructions and vocabularies may hold any word) and this file's own examples.
+# Recorded data (fuzz seeds, instructions and vocabularies may hold any word) and this file's own examples.
 NOT_READ = (
+    "tests/fuzz/corpus/",
     "tests/golden/preproc/",
     "tests/golden/nano/eagle/",
     "examples/reach/checkpoints/",
@@ -105,7 +106,9 @@ def check(root: Path) -> list[str]:
     for path in files_of(root):
         name = path.relative_to(root).as_posix()
         rules = [rule for rule in RULES if not name.startswith(rule.exempt or ("//",))]
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(
+            path.read_text(encoding="utf-8", errors="replace").splitlines(), 1
+        ):
             for rule in rules:
                 if rule.found_in(line):
                     problems.append(f"{name}:{number}: {rule.name}: {line.strip()[:100]}")
