@@ -8,6 +8,7 @@
 
 #include "sinew/result.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -91,16 +92,24 @@ struct ProcessorConfig {
   int64_t state_dims() const;   // sum over keys after sin/cos encoding
   int64_t action_dims() const;  // sum over keys of the absolute action statistics
 
+  // Whether action key `index` is decoded relative to a state: RELATIVE, and use_relative_action.
+  bool decodes_relative(size_t index) const;
+
+  // The state that action key `index` refers to: its state_key, or its own name.
+  const std::string& reference_state(size_t index) const;
+
   io::ResolvedConfig resolved;
 };
 
 // Resolves and checks everything for one embodiment. Errors (kBadInput unless said): unknown
 // kwargs, wrong types, no tag given where several have statistics (kUsage, lists them), a tag
-// without statistics, statistics missing, of unequal lengths or non-finite where used, language not
+// that the files do not have (kUsage, lists those they have), a tag in the statistics without a
+// modality config, statistics missing, of unequal lengths or non-finite where used, language not
 // exactly one key and one delta, action_configs of the wrong length, RELATIVE without relative
-// statistics, EEF with DEFAULT format, dims beyond max_state_dim/max_action_dim, torchvision image
-// path (use_albumentations false). Built-in modality configs and ids of 7 and 7.1 complete what the
-// files lack.
+// statistics or without its reference state, relative EEF with DEFAULT format or not 9 wide, dims
+// beyond max_state_dim/max_action_dim, torchvision image path (use_albumentations false). Built-in
+// modality configs and ids of 7 and 7.1 complete what the files lack. Dead dimensions, keys that
+// are ignored and flags without effect are told in `resolved.notices`.
 Result<ProcessorConfig> resolve_processor_config(const io::Checkpoint& checkpoint,
                                                  const ProcessorOptions& options);
 
@@ -113,7 +122,7 @@ Result<ProcessorConfig> resolve_processor_config(const ProcessorSources& sources
                                                  const ProcessorOptions& options);
 
 // Modality configs from a JSON object {modality: ModalityConfig} (a --modality-config-path file,
-// section 8.2).
+// section 8.2). A modality that the object lacks stays empty; one of another name is an error.
 Result<Modalities> parse_modalities(const io::JsonView& object);
 
 }  // namespace sinew::preprocess
