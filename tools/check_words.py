@@ -20,7 +20,7 @@ TEXT_SUFFIXES = {
     "", ".cmake", ".cpp", ".cu", ".cuh", ".h", ".inc", ".json", ".jsonl", ".md", ".py", ".sh",
     ".toml", ".txt", ".yaml", ".yml", ".clang-format", ".clang-tidy", ".gitignore",
 }  # fmt: skip
-# Recorded data (fuzz seeds, instructions and vocabularies may hold any word) and this file's own examples.
+# Recorded data (seeds, instructions, vocabularies) may hold any word, and so may this file.
 NOT_READ = (
     "tests/fuzz/corpus/",
     "tests/golden/preproc/",
