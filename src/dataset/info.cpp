@@ -5,6 +5,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
@@ -53,6 +54,11 @@ std::vector<std::string> names_of(const io::Json& names) {
   return {};
 }
 
+bool is_true(const io::Json& object, const char* key) {
+  const auto value = object.find(key);  // end() of a value that is no object
+  return value != object.end() && value->is_boolean() && value->get<bool>();
+}
+
 Result<Feature> parse_feature(const io::JsonView& json) {
   SINEW_TRY(json.expect_object());
   Feature feature;
@@ -66,13 +72,11 @@ Result<Feature> parse_feature(const io::JsonView& json) {
     SINEW_ASSIGN(const io::JsonView names, json.at("names"));
     feature.names = names_of(names.json());
   }
-  for (const char* key : {"info", "video_info"}) {
-    if (json.has(key)) {
-      const io::Json& details = json.json().at(key);
-      feature.is_depth = feature.is_depth ||
-                         (details.is_object() &&
-                          (details.value("video.is_depth_map", io::Json(false)) == io::Json(true) ||
-                           details.value("is_depth_map", io::Json(false)) == io::Json(true)));
+  for (const char* key : {"info", "video_info"}) {  // v2.1 and v2.0
+    const auto details = json.json().find(key);
+    if (details != json.json().end()) {
+      feature.is_depth = feature.is_depth || is_true(*details, "video.is_depth_map") ||
+                         is_true(*details, "is_depth_map");
     }
   }
   return feature;

@@ -194,37 +194,41 @@ Status VideoDecoder::Impl::scan() {
     int64_t pts = 0;
     int64_t dts = 0;
     bool key = false;
+    bool shown = false;  // an edit list may cut frames away that others are decoded from
   };
 
   std::vector<Entry> entries;
-  own_index.time_base = av_q2d(format->streams[stream]->time_base);
   int code = 0;
   while ((code = av_read_frame(format.get(), packet.get())) >= 0) {
-    const bool shown = packet->stream_index == stream && (packet->flags & AV_PKT_FLAG_DISCARD) == 0;
-    if (shown) {
-      const int64_t dts = packet->dts == AV_NOPTS_VALUE ? packet->pts : packet->dts;
+    if (packet->stream_index == stream) {
       if (packet->pts == AV_NOPTS_VALUE) {
         return bad_input("{}: frame {} has no time stamp", where, entries.size());
       }
       if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0) {
         return bad_input("{}: truncated: frame {} is incomplete", where, entries.size());
       }
-      entries.push_back({packet->pts, dts, (packet->flags & AV_PKT_FLAG_KEY) != 0});
+      const int64_t dts = packet->dts == AV_NOPTS_VALUE ? packet->pts : packet->dts;
+      entries.push_back({packet->pts, dts, (packet->flags & AV_PKT_FLAG_KEY) != 0,
+                         (packet->flags & AV_PKT_FLAG_DISCARD) == 0});
     }
     av_packet_unref(packet.get());
   }
   if (code != AVERROR_EOF) {
     return bad_input("{}: damaged after {} frames: {}", where, entries.size(), av_text(code));
   }
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return a.pts < b.pts; });
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.pts < b.pts; });
+  own_index.time_base = av_q2d(format->streams[stream]->time_base);
   for (const Entry& entry : entries) {
-    if (!own_index.pts.empty() && entry.pts == own_index.pts.back()) {
-      return bad_input("{}: frames {} and {} have the same time stamp", where,
-                       own_index.pts.size() - 1, own_index.pts.size());
-    }
     if (entry.key) {
       own_index.keys.push_back({own_index.frames(), entry.dts});
+    }
+    if (!entry.shown) {
+      continue;
+    }
+    if (!own_index.pts.empty() && entry.pts == own_index.pts.back()) {
+      return bad_input("{}: frames {} and {} have the same time stamp", where,
+                       own_index.frames() - 1, own_index.frames());
     }
     own_index.pts.push_back(entry.pts);
   }

@@ -18,7 +18,7 @@ namespace sinew::dataset {
 // Where every frame of a file lies, from its packets alone: nothing is decoded to make it.
 struct VideoIndex {
   struct KeyFrame {
-    int64_t frame = 0;  // index in presentation order
+    int64_t frame = 0;  // the first frame shown at or after it
     int64_t dts = 0;    // what the demuxer seeks by, in time-base units
   };
 

@@ -89,9 +89,15 @@ Codec open_decoder(const AVStream& stream) {
   return decoder;
 }
 
-Codec open_encoder(const AVStream& source, int gop) {
-  const AVCodec* codec = avcodec_find_encoder_by_name("libaom-av1");
-  require(codec != nullptr, "libavcodec has no libaom-av1 encoder");
+struct EncoderChoice {
+  const char* name;
+  const char* option;
+  const char* value;
+};
+
+Codec open_encoder(const AVStream& source, const EncoderChoice& choice, int gop) {
+  const AVCodec* codec = avcodec_find_encoder_by_name(choice.name);
+  require(codec != nullptr, std::string("libavcodec has no encoder ") + choice.name);
   Codec encoder(avcodec_alloc_context3(codec));
   encoder->width = source.codecpar->width;
   encoder->height = source.codecpar->height;
@@ -100,15 +106,17 @@ Codec open_encoder(const AVStream& source, int gop) {
   encoder->gop_size = gop;
   encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   encoder->colorspace = source.codecpar->color_space;
-  av_opt_set(encoder->priv_data, "aom-params", "lossless=1", 0);
-  av_opt_set_int(encoder->priv_data, "cpu-used", 8, 0);
+  av_opt_set(encoder->priv_data, choice.option, choice.value, 0);
+  av_opt_set_int(encoder->priv_data, "cpu-used", 8, 0);  // libaom's; x264 has no such option
   require(avcodec_open2(encoder.get(), codec, nullptr) >= 0, "open encoder");
   return encoder;
 }
 
-void concatenate(const std::vector<std::filesystem::path>& inputs,
-                 const std::filesystem::path& path, int frames_each, int fps) {
+// The packets of all inputs, the first shifted by `start` frames and each later one by `step` more.
+void remux(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& path,
+           int start, int step, int fps) {
   const Output output = open_output(path);
+  output->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
   AVStream& target = *output->streams[0];
   const Packet packet(av_packet_alloc());
   int64_t shift = 0;
@@ -120,6 +128,7 @@ void concatenate(const std::vector<std::filesystem::path>& inputs,
       target.codecpar->codec_tag = 0;
       target.time_base = source.time_base;
       require(avformat_write_header(output.get(), nullptr) >= 0, "header");
+      shift = av_rescale_q(start, {1, fps}, source.time_base);
     }
     while (av_read_frame(input.get(), packet.get()) >= 0) {
       packet->pts += shift;
@@ -128,16 +137,17 @@ void concatenate(const std::vector<std::filesystem::path>& inputs,
       av_packet_rescale_ts(packet.get(), source.time_base, target.time_base);
       require(av_interleaved_write_frame(output.get(), packet.get()) >= 0, "write");
     }
-    shift += av_rescale_q(frames_each, {1, fps}, source.time_base);
+    shift += av_rescale_q(step, {1, fps}, source.time_base);
   }
   require(av_write_trailer(output.get()) >= 0, "trailer");
 }
 
-void transcode(const std::filesystem::path& from, const std::filesystem::path& to, int gop) {
+void transcode(const std::filesystem::path& from, const std::filesystem::path& to,
+               const EncoderChoice& choice, int gop) {
   const Input input = open_input(from);
   const AVStream& source = *input->streams[0];
   const Codec decoder = open_decoder(source);
-  const Codec encoder = open_encoder(source, gop);
+  const Codec encoder = open_encoder(source, choice, gop);
   const Output output = open_output(to);
   require(avcodec_parameters_from_context(output->streams[0]->codecpar, encoder.get()) >= 0,
           "parameters");
@@ -165,11 +175,22 @@ void transcode(const std::filesystem::path& from, const std::filesystem::path& t
 
 void concatenate_videos(const std::vector<std::filesystem::path>& inputs,
                         const std::filesystem::path& output, int frames_each, int fps) {
-  EXPECT_NO_THROW(concatenate(inputs, output, frames_each, fps));
+  EXPECT_NO_THROW(remux(inputs, output, 0, frames_each, fps));
 }
 
 void encode_av1(const std::filesystem::path& input, const std::filesystem::path& output, int gop) {
-  EXPECT_NO_THROW(transcode(input, output, gop));
+  EXPECT_NO_THROW(transcode(input, output, {"libaom-av1", "aom-params", "lossless=1"}, gop));
+}
+
+void encode_open_gop(const std::filesystem::path& input, const std::filesystem::path& output,
+                     int gop) {
+  EXPECT_NO_THROW(
+      transcode(input, output, {"libx264", "x264-params", "open-gop=1:bframes=3:scenecut=0"}, gop));
+}
+
+void cut_start(const std::filesystem::path& input, const std::filesystem::path& output, int frames,
+               int fps) {
+  EXPECT_NO_THROW(remux({input}, output, -frames, 0, fps));
 }
 
 }  // namespace sinew::test
