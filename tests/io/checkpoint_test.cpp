@@ -28,6 +28,7 @@ void write(const fs::path& path, std::string_view text) {
 void write_shard(const fs::path& path, const std::vector<std::string>& names) {
   static constexpr float kValue = 1.0F;
   std::vector<NamedTensor> tensors;
+  tensors.reserve(names.size());
   for (const std::string& name : names) {
     tensors.push_back({name, {&kValue, DType::kF32, Shape{1}}});
   }
