@@ -2,7 +2,7 @@
 #include "dataset/parquet_table.h"
 
 #include "base/error.h"
-#include "io/file.h"
+#include "base/float16.h"
 
 #include <arrow/api.h>
 #include <arrow/io/file.h>
@@ -15,7 +15,6 @@
 #include <parquet/statistics.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace sinew::dataset {
@@ -27,7 +26,6 @@ constexpr int64_t kMaxArrowBytes = int64_t{2} << 30;  // Arrow's buffers, all fi
 constexpr int32_t kMaxThriftString = 64 << 20;
 constexpr int32_t kMaxThriftContainer = 1 << 20;
 constexpr int64_t kBatchRows = 4096;
-constexpr double kMaxExactInteger = 9007199254740992.0;  // 2^53
 
 Status from_arrow(const arrow::Status& status, const std::string& where) {
   if (status.ok()) {
@@ -80,23 +78,12 @@ void append_values(const arrow::Array& array, int64_t first, int64_t count,
   }
 }
 
-// Half floats have no arithmetic type in Arrow: sign, 5 exponent bits, 10 fraction bits.
-double half_value(uint16_t bits) {
-  const double sign = (bits & 0x8000U) != 0 ? -1.0 : 1.0;
-  const int exponent = (bits >> 10U) & 0x1FU;
-  const int fraction = bits & 0x3FFU;
-  if (exponent == 31) {
-    return fraction != 0 ? std::nan("") : sign * HUGE_VAL;
-  }
-  return exponent == 0 ? sign * std::ldexp(fraction, -24)
-                       : sign * std::ldexp(fraction + 1024, exponent - 25);
-}
-
+// Arrow has no arithmetic type for half floats.
 void append_halves(const arrow::Array& array, int64_t first, int64_t count,
                    std::vector<double>& out) {
   const auto& typed = static_cast<const arrow::HalfFloatArray&>(array);
   for (int64_t i = first; i < first + count; ++i) {
-    out.push_back(half_value(typed.Value(i)));
+    out.push_back(static_cast<double>(to_float(F16{typed.Value(i)})));
   }
 }
 
@@ -487,17 +474,6 @@ Status check_range(const RowRange& range, int64_t rows, const std::string& where
   return {};
 }
 
-// Arrow would report a git-LFS pointer as a bad magic number; say what it is instead.
-Status check_not_pointer(const std::filesystem::path& path) {
-  constexpr size_t kPointerBytes = 1024;
-  std::error_code failed;
-  const auto size = std::filesystem::file_size(path, failed);
-  if (!failed && size > kPointerBytes) {
-    return {};
-  }
-  return io::read_file(path).status();
-}
-
 }  // namespace
 
 ParquetFile::ParquetFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -507,7 +483,7 @@ ParquetFile& ParquetFile::operator=(ParquetFile&&) noexcept = default;
 ParquetFile::~ParquetFile() = default;
 
 Result<ParquetFile> ParquetFile::open(const std::filesystem::path& path) {
-  SINEW_TRY(check_not_pointer(path));
+  SINEW_TRY(check_data_file(path));
   auto impl = std::make_unique<Impl>(path.string());
   SINEW_TRY(guarded(impl->where, [&] { return impl->open_file(); }));
   return ParquetFile(std::move(impl));
@@ -612,36 +588,6 @@ Result<std::unique_ptr<ParquetFile::Cursor>> ParquetFile::cursor(const std::stri
     return std::unique_ptr<Cursor>(std::make_unique<ColumnCursor>(
         RangeWalker(std::move(reader), impl_->where, skip, range.count), column, impl_->where));
   });
-}
-
-Result<std::vector<std::filesystem::path>> list_parquet_files(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> files;
-  std::error_code failed;
-  for (const auto& chunk : std::filesystem::directory_iterator(folder, failed)) {
-    std::error_code no_folder;
-    for (const auto& file : std::filesystem::directory_iterator(chunk.path(), no_folder)) {
-      if (file.path().extension() == ".parquet") {
-        files.push_back(file.path());
-      }
-    }
-  }
-  if (files.empty()) {
-    return not_found("{}: no Parquet files (expected chunk-000/*.parquet in it)", folder.string());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-Result<int64_t> integer_at(const Column& column, int64_t row, const std::string& where) {
-  if (column.kind != Column::Kind::kNumbers || column.width != 1 || row < 0 || row >= column.rows) {
-    return bad_input("{}: column '{}' has no integer in row {}", where, column.name, row);
-  }
-  const double value = column.numbers[static_cast<size_t>(row)];
-  if (!(std::abs(value) <= kMaxExactInteger) || std::floor(value) != value) {
-    return bad_input("{}: column '{}', row {}: expected an integer, found {}", where, column.name,
-                     row, value);
-  }
-  return static_cast<int64_t>(value);
 }
 
 }  // namespace sinew::dataset

@@ -3,7 +3,7 @@
 #include "dataset/video_decoder.h"
 
 #include "base/error.h"
-#include "io/file.h"
+#include "dataset/column.h"
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -57,11 +57,11 @@ std::string av_text(int code) {
 
 // libav prints to stderr on its own; what matters comes back as return values.
 void silence_libav() {
-  static const bool kDone = [] {
+  static const bool done = [] {
     av_log_set_level(AV_LOG_QUIET);
     return true;
   }();
-  static_cast<void>(kDone);
+  static_cast<void>(done);
 }
 
 // The decoder of a codec. AV1 is asked for by name: libav's own "av1" needs hardware, and builds
@@ -128,12 +128,7 @@ struct VideoDecoder::Impl {
 Status VideoDecoder::Impl::open(const std::filesystem::path& path) {
   silence_libav();
   where = path.string();
-  constexpr uintmax_t kPointerBytes = 1024;
-  std::error_code failed;
-  const uintmax_t size = std::filesystem::file_size(path, failed);
-  if (failed || size <= kPointerBytes) {
-    SINEW_TRY(io::read_file(path).status());  // missing, a folder, or a git-LFS pointer
-  }
+  SINEW_TRY(check_data_file(path));
   if (decoded == nullptr || packet == nullptr) {
     return error(Code::kOutOfMemory, "{}: out of memory", where);
   }
