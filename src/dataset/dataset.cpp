@@ -6,21 +6,10 @@
 #include "dataset/modality_json.h"
 #include "io/json.h"
 
-#include <fmt/ranges.h>
-
 #include <utility>
 
 namespace sinew::dataset {
 namespace {
-
-template <class Groups>
-std::string names_of(const Groups& groups) {
-  std::vector<std::string> names;
-  for (const auto& [name, group] : groups) {
-    names.push_back(name);
-  }
-  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
-}
 
 template <class Groups>
 Status check_keys(const preprocess::ModalityConfig& wanted, const Groups& groups, const char* what,
@@ -28,7 +17,7 @@ Status check_keys(const preprocess::ModalityConfig& wanted, const Groups& groups
   for (const std::string& key : wanted.keys) {
     if (!groups.contains(key)) {
       return bad_input("{}: the policy wants {} '{}', which meta/modality.json lacks; it has {}",
-                       folder.string(), what, key, names_of(groups));
+                       folder.string(), what, key, list_keys(groups));
     }
   }
   return {};
@@ -51,7 +40,7 @@ Status check_language(const std::string& key, const DatasetInfo& info,
     return bad_input(
         "{}: the policy wants language '{}', which meta/modality.json lacks; its "
         "annotations are {}",
-        folder.string(), key, names_of(info.annotations));
+        folder.string(), key, list_keys(info.annotations));
   }
   return {};
 }

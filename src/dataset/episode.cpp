@@ -136,12 +136,8 @@ Result<Step::Values> TableEpisode::values(Kind kind, std::string_view group,
   const auto& groups = kind == Kind::kState ? meta_.summary.state : meta_.summary.action;
   const auto found = groups.find(std::string(group));
   if (found == groups.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, unused] : groups) {
-      names.push_back(name);
-    }
     return not_found("{}: meta/modality.json has no {} group '{}'; it has {}",
-                     meta_.folder.string(), what, group, fmt::join(names, ", "));
+                     meta_.folder.string(), what, group, list_keys(groups));
   }
   const GroupInfo& slice = found->second;
   const auto column = floats_.find(slice.column);
@@ -178,12 +174,8 @@ Result<Step::Values> TableEpisode::values(Kind kind, std::string_view group,
 Result<std::string> TableEpisode::annotation(const std::string& name, int64_t row) const {
   const auto found = meta_.summary.annotations.find(name);
   if (found == meta_.summary.annotations.end()) {
-    std::vector<std::string> names;
-    for (const auto& [known, unused] : meta_.summary.annotations) {
-      names.push_back(known);
-    }
     return not_found("{}: meta/modality.json has no annotation '{}'; it has {}",
-                     meta_.folder.string(), name, fmt::join(names, ", "));
+                     meta_.folder.string(), name, list_keys(meta_.summary.annotations));
   }
   const auto column = indices_.find(found->second);
   if (column == indices_.end()) {
@@ -228,12 +220,8 @@ Result<preprocess::Image> TableEpisode::frame(std::string_view camera, int64_t r
   SINEW_TRY(check_row(row));
   const auto found = meta_.summary.cameras.find(std::string(camera));
   if (found == meta_.summary.cameras.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, unused] : meta_.summary.cameras) {
-      names.push_back(name);
-    }
     return not_found("{}: meta/modality.json has no camera '{}'; it has {}", meta_.folder.string(),
-                     camera, fmt::join(names, ", "));
+                     camera, list_keys(meta_.summary.cameras));
   }
   std::unique_ptr<FrameSource>& source = cameras_[found->second];
   if (source == nullptr) {

@@ -30,6 +30,16 @@ struct LeRobotMeta {
 // members, notices included.
 Status finish_meta(LeRobotMeta& meta);
 
+// "a, b" of the keys of a map, for messages that say what exists.
+template <class Map>
+std::string list_keys(const Map& map) {
+  std::string text;
+  for (const auto& [key, value] : map) {
+    text += (text.empty() ? "" : ", ") + key;
+  }
+  return text.empty() ? "none" : text;
+}
+
 // Where the rows of an open episode are.
 struct EpisodeRows {
   std::filesystem::path data_file;

@@ -534,6 +534,7 @@ Result<std::vector<Column>> ParquetFile::read(const std::vector<std::string>& co
       }
     }
     std::vector<Column> out;
+    out.reserve(builders.size());
     for (ColumnBuilder& builder : builders) {
       out.push_back(builder.take());
     }
