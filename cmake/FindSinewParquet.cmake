@@ -63,7 +63,7 @@ endfunction()
 
 find_package(Parquet CONFIG QUIET)
 add_library(sinew_parquet INTERFACE)
-if(Parquet_FOUND)
+if(Parquet_FOUND AND Parquet_VERSION VERSION_GREATER_EQUAL 24)  # the first with the interface that we call
   message(STATUS "Parquet: ${Parquet_DIR} (version ${Parquet_VERSION})")
   target_link_libraries(sinew_parquet INTERFACE Parquet::parquet_shared Arrow::arrow_shared)
 else()
