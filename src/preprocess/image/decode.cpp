@@ -189,6 +189,8 @@ Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& wh
   }
   Image image{height, width,
               std::vector<uint8_t>(static_cast<size_t>(int64_t{height} * width * kRgb))};
+  // turbojpeg reports warnings (missing data, above all) as failures; stopping at the first one and
+  // at a mad number of scans keeps hostile files cheap.
   constexpr int kFlags = TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS;
   if (tjDecompress2(handle.get(), bytes, size, image.pixels.data(), width, 0, height, TJPF_RGB,
                     kFlags) != 0) {

@@ -48,7 +48,7 @@ Result<Image> read_image(const std::filesystem::path& path);
 // PNG, lossless RGB.
 Result<std::string> encode_png(const ImageRef& image);
 
-// Both resizes: sides from 1 to 2^24, source and destination alike.
+// The two resizes; sides of source and destination must be 1 to 2^24.
 // cv2.resize(..., INTER_AREA) on u8 RGB, section 1.1 and 1.2.
 Image resize_area(const ImageRef& src, int64_t height, int64_t width);
 // PIL.Image.resize(BICUBIC) on u8 RGB, section 2.1.
@@ -65,18 +65,18 @@ struct TransformSizes {
   Size resized, cropped, transformed, snapped;  // after A1, A2, A3 and section 2
 };
 
-// The sizes that a frame of (height, width) goes through; fails where section 2 does (aspect over
-// 200) or a side is 0, a limit
-// above is passed, shortest_edge is not in [1, 16384] or crop_fraction not in (0, 1].
+// The sizes that a frame of (height, width) goes through. kBadInput where section 2 fails (aspect
+// over 200), a side is 0, a limit above is passed, shortest_edge is not in [1, 16384] or
+// crop_fraction not in (0, 1].
 Result<TransformSizes> transform_sizes(Size frame, int64_t shortest_edge, double crop_fraction);
 
-// Frames that keep their size for many calls go through FrameTransform (frame_transform.h) instead.
-// Section 1: SmallestMaxSize, centre crop, SmallestMaxSize. Fails as transform_sizes does.
+// Section 1: SmallestMaxSize, centre crop, SmallestMaxSize. Fails as transform_sizes does. Frames
+// that keep their size for many calls go through FrameTransform (frame_transform.h) instead.
 Result<Image> eval_transform(const ImageRef& frame, int64_t shortest_edge, double crop_fraction);
 // Section 2. Fails where it does, and for images of no or too many pixels.
 Result<Image> snap_to_patches(const ImageRef& image);
 
-// Section 3: dst f32 [3, height, width] = (u8 - 127.5) / 127.5.
+// Section 3: dst f32 [3, height, width] = (u8 - 127.5) / 127.5; dst must have that size.
 void normalize_image(const ImageRef& image, std::span<float> dst);
 
 }  // namespace sinew::preprocess

@@ -142,8 +142,8 @@ TEST(DecodePng, Palette) {
 
 TEST(DecodePng, AlphaLiesOverWhite) {
   EXPECT_THAT(levels_of(make_png({1, 3, 8, PNG_COLOR_TYPE_RGBA,
-                                  bytes({10, 20, 30, 255, 10, 20, 30, 0, 0, 100, 255, 128})})),
-              ElementsAre(10, 20, 30, 255, 255, 255, 127, 177, 255));
+                                  bytes({10, 20, 30, 255, 10, 20, 30, 0, 1, 100, 255, 128})})),
+              ElementsAre(10, 20, 30, 255, 255, 255, 128, 177, 255));
   EXPECT_THAT(levels_of(make_png({1, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA, bytes({0, 128})})),
               ElementsAre(127, 127, 127));
 }

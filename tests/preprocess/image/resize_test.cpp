@@ -101,7 +101,7 @@ TEST(ResizeBicubic, AxesAreFilteredApart) {
 }
 
 TEST(Resize, EverySmallPairOfSizesStaysInBounds) {
-  std::vector<int> levels(12 * 12);
+  std::vector<int> levels(144);
   std::iota(levels.begin(), levels.end(), 0);
   for (int64_t from = 1; from <= 12; ++from) {
     const Image in =
