@@ -33,9 +33,12 @@ void count(size_t bytes) {
 #if SINEW_COUNTS_MALLOC
 extern "C" {
 
+// NOLINTBEGIN(readability-identifier-naming): the C library's names
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t items, size_t bytes);
 void* __libc_memalign(size_t alignment, size_t bytes);
+
+// NOLINTEND(readability-identifier-naming)
 
 void* malloc(size_t bytes) {
   count(bytes);

@@ -7,15 +7,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <set>
 
 namespace sinew::cpu::test {
 namespace {
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 void expect_close(const Case& c, size_t result, const std::vector<float>& actual) {
   ASSERT_EQ(actual.size(), c.expected[result].size()) << c.name;

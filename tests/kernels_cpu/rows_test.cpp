@@ -117,6 +117,7 @@ std::vector<Case> row_cases() {
   // An activation is copied as it is, never rounded like a parameter.
   out.push_back(select_case(ops::OpKind::kEmbed, random.activations({5, 9}), random.indices(7, 5)));
   out.push_back(rope_case(17, 2, 128, seed++));
+  out.push_back(rope_case(257, 2, 128, seed++));
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <span>
 
@@ -159,6 +160,13 @@ bool Bound::guards_intact() const {
          std::all_of(sources_.begin(), sources_.end(), intact) && workspace_->intact();
 }
 
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  const auto equal = [](float x, float y) {
+    return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y);
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), equal);
+}
+
 std::vector<std::vector<float>> run_case(const Case& c) {
   WeightCache weights;
   Bound bound(c);
@@ -172,7 +180,7 @@ std::vector<std::vector<float>> run_case(const Case& c) {
 }
 
 const std::vector<Case>& all_cases() {
-  static const std::vector<Case> kCases = [] {
+  static const std::vector<Case> cases_of_all = [] {
     std::vector<Case> out;
     for (const auto& cases : {linear_cases(), norm_cases(), elementwise_cases(), attention_cases(),
                               row_cases(), vision_cases(), table_cases()}) {
@@ -180,7 +188,7 @@ const std::vector<Case>& all_cases() {
     }
     return out;
   }();
-  return kCases;
+  return cases_of_all;
 }
 
 }  // namespace sinew::cpu::test

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,9 @@ class Bound {
   std::unique_ptr<Guarded> workspace_;
   std::unique_ptr<Kernel> kernel_;
 };
+
+// Whether all elements agree to the bit, NaNs and signed zeros included.
+bool same_bits(std::span<const float> a, std::span<const float> b);
 
 // Makes and runs the case once; returns its results.
 std::vector<std::vector<float>> run_case(const Case& c);
