@@ -1,0 +1,78 @@
+#include "eval/report.h"
+
+#include <string>
+#include <utility>
+
+namespace sinew::eval {
+namespace {
+
+io::Json per_key_json(const std::vector<KeyError>& errors) {
+  io::Json object = io::Json::object();
+  for (const KeyError& key : errors) {
+    object[key.key] = {{"mse", key.error.mse}, {"mae", key.error.mae}};
+  }
+  return object;
+}
+
+io::Json trajectory_json(const TrajectoryResult& trajectory, bool with_statistics) {
+  io::Json entry{{"id", trajectory.id},
+                 {"episode_index", trajectory.episode_index},
+                 {"steps", trajectory.steps},
+                 {"calls", trajectory.calls}};
+  if (with_statistics) {
+    entry["mse"] = trajectory.error.mse;
+    entry["mae"] = trajectory.error.mae;
+    entry["per_key"] = per_key_json(trajectory.per_key);
+    entry["load_ms"] = trajectory.load_ms;
+    entry["total_ms"] = trajectory.total_ms;
+    entry["latency_ms"] = latency_json(latency_stats(trajectory.inference_ms));
+    entry["memory_bytes"] = {{"total", trajectory.memory.total()},
+                             {"video", trajectory.memory.video_bytes},
+                             {"columns", trajectory.memory.column_bytes},
+                             {"other", trajectory.memory.other_bytes}};
+  }
+  return entry;
+}
+
+}  // namespace
+
+io::Json latency_json(const LatencyStats& stats) {
+  io::Json object{{"count", stats.count}, {"total", stats.total}, {"mean", stats.mean},
+                  {"min", stats.min},     {"max", stats.max},     {"p50", stats.p50},
+                  {"p90", stats.p90},     {"p99", stats.p99},     {"jitter", stats.jitter}};
+  if (stats.count == 0) {
+    for (auto& [name, value] : object.items()) {
+      if (name != "count") {
+        value = nullptr;
+      }
+    }
+  }
+  return object;
+}
+
+io::Json timings_json(const Timings& timings) {
+  return {{"preprocess", timings.preprocess_ms}, {"tokenize", timings.tokenize_ms},
+          {"vision", timings.vision_ms},         {"language", timings.language_ms},
+          {"action", timings.action_ms},         {"action_steps", timings.step_ms},
+          {"decode", timings.decode_ms},         {"end_to_end", timings.end_to_end_ms}};
+}
+
+io::Json report_json(const OpenLoopReport& report, bool with_statistics) {
+  io::Json document{{"action_horizon", report.action_horizon},
+                    {"skipped_trajectories", report.skipped},
+                    {"trajectories", io::Json::array()}};
+  for (const TrajectoryResult& trajectory : report.trajectories) {
+    document["trajectories"].push_back(trajectory_json(trajectory, with_statistics));
+  }
+  if (with_statistics) {
+    document["mse"] = report.average.mse;
+    document["mae"] = report.average.mae;
+    document["per_key"] = per_key_json(report.per_key);
+    document["latency_ms"] = latency_json(report.latency);
+    document["data_ms"] = latency_json(report.data);
+    document["components_ms"] = timings_json(report.mean_timings);
+  }
+  return document;
+}
+
+}  // namespace sinew::eval
