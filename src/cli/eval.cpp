@@ -1,0 +1,238 @@
+// `sinew eval`: open-loop evaluation over recorded trajectories (spec/dataset.md section 6).
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/action_file.h"
+#include "cli/eval_report.h"
+#include "cli/flag_value.h"
+#include "cli/json_text.h"
+#include "cli/policy_run.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "dataset/dataset.h"
+#include "eval/noise_sequence.h"
+#include "eval/open_loop.h"
+#include "eval/plot.h"
+#include "eval/report.h"
+#include "eval/saved_actions.h"
+#include "io/file.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+namespace sinew::cli {
+namespace {
+
+// Everything that can be refused without reading a checkpoint or a data set.
+Status check_options(const EvalOptions& options, const FlagList& flags) {
+  SINEW_TRY(check_original(options.original, flags));
+  if (options.model.policy.model_path.empty() && (flags.given("host") || flags.given("port"))) {
+    return unsupported(
+        "--host and --port: evaluating a running server is not part of this version; give "
+        "CHECKPOINT");
+  }
+  if (options.dataset_path.empty()) {
+    return usage_error("--dataset-path is missing: name the folder of a LeRobot data set");
+  }
+  std::set<int64_t> ids;
+  for (const int64_t id : options.traj_ids) {
+    if (!ids.insert(id).second) {
+      return usage_error("--traj-ids: trajectory {} is named twice", id);
+    }
+  }
+  if (!options.get_performance_stats && !options.save_plot_path.empty()) {
+    return usage_error("--save-plot-path needs what --no-get-performance-stats turns off");
+  }
+  if (!options.save_actions.empty()) {
+    SINEW_TRY(eval::check_saved_actions_path(options.save_actions));
+    SINEW_TRY(io::check_writable(options.save_actions));
+  }
+  if (!options.save_plot_path.empty()) {
+    SINEW_ASSIGN(const auto targets, eval::plot_targets(options.save_plot_path, 0, false));
+    if (targets.size() > 1) {
+      return check_folder_creatable("save-plot-path", options.save_plot_path);
+    }
+    return io::check_writable(targets.front().path);
+  }
+  return {};
+}
+
+// What is going to run, before it does (spec/seed-features.md 16).
+void log_settings(const EvalOptions& options, const PolicyInfo& info) {
+  const int64_t horizon = options.action_horizon.value_or(std::min<int64_t>(16, info.action_steps));
+  log_info("{}",
+           listing({{"model", options.model.policy.model_path},
+                    {"data set", options.dataset_path},
+                    {"embodiment", info.embodiment_tag},
+                    {"trajectories", fmt::format("{}", fmt::join(options.traj_ids, " "))},
+                    {"steps", fmt::format("at most {}", options.steps)},
+                    {"action horizon", fmt::format("{} of {} predicted rows; {} action tokens",
+                                                   horizon, info.action_steps, info.horizon)},
+                    {"denoising steps", std::to_string(info.denoising_steps)},
+                    {"warm-up steps", std::to_string(options.skip_timing_steps)},
+                    {"mode", fmt::format("{} on {}", info.precision, info.device)},
+                    {"engine", "none: the checkpoint is run as it is"},
+                    {"attention", "sinew's own, each image by itself"},
+                    {"noise", options.model.noise.empty()
+                                  ? fmt::format("seed {}", options.model.policy.seed)
+                                  : options.model.noise}}));
+}
+
+void warn_about_rows_outside(const PolicyInfo& info, const std::string& index_mode) {
+  const auto is_outside = [](const std::vector<int64_t>& deltas) {
+    return std::any_of(deltas.begin(), deltas.end(), [](int64_t delta) { return delta != 0; });
+  };
+  if (index_mode == "clamp" && (is_outside(info.video_deltas) || is_outside(info.state_deltas))) {
+    log_warning(
+        "the policy looks at rows {} around a step; where they lie outside the episode its first "
+        "or last row is used (--index-mode python: negative rows wrap, as the original's do)",
+        fmt::join(is_outside(info.video_deltas) ? info.video_deltas : info.state_deltas, " "));
+  }
+}
+
+Status write_plots(const EvalOptions& options, const eval::OpenLoopReport& report,
+                   std::vector<std::string>& written) {
+  const bool several = report.trajectories.size() > 1;
+  for (const eval::TrajectoryResult& trajectory : report.trajectories) {
+    SINEW_ASSIGN(const auto targets,
+                 eval::plot_targets(options.save_plot_path, trajectory.id, several));
+    for (const eval::PlotTarget& target : targets) {
+      if (targets.size() > 1) {
+        std::error_code error;
+        std::filesystem::create_directories(target.path.parent_path(), error);
+        if (error) {
+          return bad_input("--save-plot-path {}: cannot be created: {}", options.save_plot_path,
+                           error.message());
+        }
+      }
+      SINEW_ASSIGN(const std::string image,
+                   eval::draw_plot(trajectory, report.keys, report.action_horizon, target.format));
+      SINEW_TRY(io::write_file_atomic(target.path, image));
+      written.push_back(target.path.string());
+    }
+  }
+  return {};
+}
+
+int64_t compared_dims(const EvalOptions& options, const PolicyInfo& info) {
+  int64_t dims = 0;
+  for (const GroupShape& group : info.action) {
+    const bool is_compared = options.modality_keys.empty() ||
+                             std::find(options.modality_keys.begin(), options.modality_keys.end(),
+                                       group.key) != options.modality_keys.end();
+    dims += is_compared ? group.dims : 0;
+  }
+  return dims;
+}
+
+io::Json memory_json(const EvalCosts& costs) {
+  return {{"weights", costs.policy_memory.weight_bytes},
+          {"activations", costs.policy_memory.arena_bytes},
+          {"workspace", costs.policy_memory.workspace_bytes},
+          {"staging", costs.policy_memory.staging_bytes},
+          {"peak_resident", costs.peak_resident_bytes}};
+}
+
+io::Json document(const EvalOptions& options, const FlagList& flags, const PolicyInfo& info,
+                  const eval::OpenLoopReport& report, const EvalCosts& costs,
+                  const std::vector<std::string>& written) {
+  io::Json json = eval::report_json(report, options.get_performance_stats);
+  json["options"] = options_json(flags);
+  json["config"] = config_json(info);
+  json["notices"] = info.notices;
+  json["files"] = written;
+  if (options.get_performance_stats) {
+    json["memory_bytes"] = memory_json(costs);
+    json["initialisation_ms"] = {{"model", costs.model_load_ms},
+                                 {"dataset", costs.dataset_load_ms}};
+  }
+  return json;
+}
+
+Result<eval::OpenLoopReport> evaluate(const EvalOptions& options, PolicySource& source,
+                                      const dataset::Dataset& data, eval::NoiseSequence& noise) {
+  eval::OpenLoopOptions open_loop;
+  open_loop.trajectories = options.traj_ids;
+  open_loop.max_steps = options.steps;
+  open_loop.action_horizon = options.action_horizon;
+  open_loop.action_keys = options.modality_keys;
+  open_loop.skip_timing_steps = options.skip_timing_steps;
+  ProgressBar bar(options.output.quiet);
+  open_loop.on_progress = [&bar](const eval::OpenLoopProgress& at) {
+    bar.update(fmt::format("trajectory {} ({} of {})", at.id, at.trajectory + 1, at.trajectories),
+               at.step, at.steps);
+  };
+  return eval::evaluate_open_loop(source, data, open_loop, noise);
+}
+
+}  // namespace
+
+Status run_eval(const EvalOptions& options, const FlagList& flags) {
+  SINEW_TRY(check_options(options, flags));
+  eval::NoiseSequence noise;
+  if (!options.model.noise.empty()) {
+    SINEW_ASSIGN(noise, eval::NoiseSequence::read(options.model.noise));
+  }
+  dataset::DatasetOptions dataset_options;
+  dataset_options.index_mode =
+      options.index_mode == "python" ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp;
+  const auto start = std::chrono::steady_clock::now();
+  SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data,
+               dataset::Dataset::open(options.dataset_path, dataset_options));
+  EvalCosts costs;
+  costs.dataset_load_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  for (const std::string& notice : data->info().notices) {
+    log_info("notice: {}", notice);
+  }
+
+  SINEW_ASSIGN(LoadedPolicy loaded, load_policy(options.model));
+  costs.model_load_ms = loaded.load_ms;
+  const PolicyInfo& info = loaded.policy.info();
+  if (!options.save_plot_path.empty()) {
+    SINEW_ASSIGN(const auto targets, eval::plot_targets(options.save_plot_path, 0, false));
+    SINEW_TRY(eval::check_plot_size(targets, compared_dims(options, info)));
+  }
+  log_settings(options, info);
+  warn_about_rows_outside(info, options.index_mode);
+  PolicySource source(loaded.policy);
+  SINEW_ASSIGN(const eval::OpenLoopReport report, evaluate(options, source, *data, noise));
+  costs.policy_memory = loaded.policy.memory();
+  costs.peak_resident_bytes = peak_resident_bytes();
+
+  std::vector<std::string> written;
+  if (!options.save_plot_path.empty()) {
+    SINEW_TRY(write_plots(options, report, written));
+  }
+  if (!options.save_actions.empty()) {
+    SINEW_TRY(eval::save_actions(options.save_actions, report));
+    written.push_back(options.save_actions);
+  }
+  std::string result;
+  const std::string profile =
+      options.model.profile ? profile_table(report.mean_timings, "component, mean of timed calls")
+                            : "";
+  if (options.output.json) {
+    result = json_text(document(options, flags, info, report, costs, written), -1);
+    if (!profile.empty()) {
+      log_info("{}", profile);
+    }
+  } else {
+    const bool colour = has_colour(stdout);
+    result = options.get_performance_stats
+                 ? eval_summary(report, costs, options.skip_timing_steps, colour)
+                 : fmt::format("{} trajectories predicted\n", report.trajectories.size());
+    result += profile.empty() ? "" : "\n" + profile;
+    for (const std::string& path : written) {
+      result += fmt::format("\nwritten {}", path);
+    }
+    result += written.empty() ? "" : "\n";
+  }
+  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+}
+
+}  // namespace sinew::cli

@@ -1,0 +1,52 @@
+// What the machine offers, read from /proc and the libraries: the facts behind `sinew doctor`.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sinew::cli {
+
+struct CpuInfo {
+  std::string model;               // empty where the system does not say
+  int logical_cores = 0;           // of the machine
+  int physical_cores = 0;          // 0: unknown
+  std::vector<std::string> flags;  // as /proc/cpuinfo names them
+
+  bool has(std::string_view flag) const;
+};
+
+// The text of /proc/cpuinfo (x86 and arm64 spellings).
+CpuInfo parse_cpuinfo(std::string_view text);
+
+struct MemoryInfo {
+  size_t total_bytes = 0;  // 0: unknown
+  size_t available_bytes = 0;
+};
+
+// The text of /proc/meminfo.
+MemoryInfo parse_meminfo(std::string_view text);
+
+struct NvidiaInfo {
+  std::string driver;             // version line; empty: no driver loaded
+  std::vector<std::string> gpus;  // model names
+};
+
+struct SystemInfo {
+  CpuInfo cpu;
+  int usable_cores = 0;  // that this process may run on
+  MemoryInfo memory;
+  NvidiaInfo nvidia;
+  std::vector<std::pair<std::string, std::string>>
+      libraries;  // loaded ones that do the work: name, version
+};
+
+SystemInfo read_system_info();
+
+// "libavcodec", "59.37.100" of "libavcodec.so.59.37.100"; both empty for a name that is no
+// versioned shared library.
+std::pair<std::string, std::string> split_library_name(std::string_view file_name);
+
+}  // namespace sinew::cli
