@@ -1,0 +1,123 @@
+// `sinew eval` against the original's open-loop evaluation of the golden data set: MSE and MAE
+// within 1e-5 relative.
+#include "end_to_end/program.h"
+#include "io/file.h"
+#include "preprocess/image/image.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace sinew::test {
+namespace {
+
+class GoldenEval : public testing::Test {
+ protected:
+  GoldenEval() {
+    const io::SafetensorsFile loader = open_golden(kGolden / "dataset_golden/loader.safetensors");
+    write_noise(loader, "noise", folder_ / "noise.npy");
+  }
+
+  // The golden evaluation, with more flags.
+  Outcome run(const std::vector<std::string>& more) const {
+    std::vector<std::string> words{"eval",
+                                   kNano,
+                                   "--vlm-path",
+                                   kEagle,
+                                   "--dataset-path",
+                                   kGolden / "dataset",
+                                   "--embodiment-tag",
+                                   "NEW_EMBODIMENT",
+                                   "--traj_ids",
+                                   "0",
+                                   "1",
+                                   "--denoising-steps",
+                                   "4",
+                                   "--noise",
+                                   folder_ / "noise.npy",
+                                   "--device",
+                                   "cpu",
+                                   "--precision",
+                                   "fp32"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_sinew(words);
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(GoldenEval, MetricsEqualTheOriginals) {
+  const io::Json want = read_golden_json(kGolden / "dataset_golden/index.json")["open_loop_eval"];
+  const Outcome outcome =
+      run({"--steps", std::to_string(want["steps"].get<int>()), "--action-horizon",
+           std::to_string(want["action_horizon"].get<int>()), "--json", "--save-plot-path",
+           folder_ / "plot.png", "--save-actions", folder_ / "actions.csv"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const io::Json got = json_of(outcome);
+  const auto near = [](const io::Json& value, const io::Json& expected) {
+    const double wanted = expected.get<double>();
+    EXPECT_NEAR(value.get<double>(), wanted, 1e-5 * wanted);
+  };
+  ASSERT_EQ(got["trajectories"].size(), want["per_trajectory"].size());
+  for (size_t i = 0; i < got["trajectories"].size(); ++i) {
+    near(got["trajectories"][i]["mse"], want["per_trajectory"][i]["mse"]);
+    near(got["trajectories"][i]["mae"], want["per_trajectory"][i]["mae"]);
+    EXPECT_EQ(got["trajectories"][i]["calls"], want["per_trajectory"][i]["calls"]);
+  }
+  near(got["mse"], want["average_mse"]);
+  near(got["mae"], want["average_mae"]);
+  EXPECT_EQ(got["latency_ms"]["count"],
+            2);  // of four calls, the first of each trajectory is not timed
+  EXPECT_GT(got["memory_bytes"]["weights"], 0);
+  for (const char* name : {"plot_traj_0.png", "plot_traj_1.png"}) {
+    const Result<preprocess::Image> image = preprocess::read_image(folder_ / name);
+    ASSERT_TRUE(image.ok()) << image.status().message();
+    EXPECT_EQ(image.value().width, 800);
+    EXPECT_EQ(image.value().height, 7 * 400);
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "actions.csv"));
+}
+
+TEST_F(GoldenEval, PrintsPeopleSixDecimalsAndTheSettings) {
+  const Outcome outcome = run({});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, testing::HasSubstr("1.452296"));  // the golden average MSE
+  for (const char* part : {"data set", "embodiment", "trajectories", "denoising steps",
+                           "warm-up steps", "attention", "noise"}) {
+    EXPECT_THAT(outcome.err, testing::HasSubstr(part));
+  }
+}
+
+TEST_F(GoldenEval, FlagsChangeTheRun) {
+  const io::Json one_key = json_of(run({"--modality-keys", "gripper", "--json"}));
+  EXPECT_EQ(one_key["trajectories"][0]["per_key"].size(), 1U);
+  const io::Json whole = json_of(run({"--json"}));
+  EXPECT_DOUBLE_EQ(one_key["mse"].get<double>(), whole["per_key"]["gripper"]["mse"].get<double>());
+  const io::Json stride = json_of(run({"--action-horizon", "8", "--json"}));
+  EXPECT_EQ(stride["trajectories"][0]["calls"], 4);
+  const io::Json untimed = json_of(run({"--skip-timing-steps", "9", "--json"}));
+  EXPECT_TRUE(untimed["latency_ms"]["mean"].is_null());
+  const io::Json silent = json_of(run({"--no-get-performance-stats", "--json"}));
+  EXPECT_FALSE(silent.contains("mse"));
+  const io::Json one_step = json_of(run({"--steps", "1", "--json"}));
+  EXPECT_EQ(one_step["trajectories"][0]["steps"], 1);
+}
+
+TEST_F(GoldenEval, IgnoredFlagsSaySoAndRefusedOnesStop) {
+  const Outcome ignored = run({"--video-backend", "decord", "--attn-implementation", "sdpa",
+                               "--inference-mode", "pytorch", "--port", "5555", "--json"});
+  EXPECT_EQ(ignored.exit_code, 0) << ignored.err;
+  for (const char* flag :
+       {"--video-backend", "--attn-implementation", "--inference-mode", "--port"}) {
+    EXPECT_THAT(ignored.err, testing::HasSubstr(std::string("notice: ") + flag));
+  }
+  const Outcome refused = run({"--inference-mode", "tensorrt", "--trt-engine-path", "x.trt"});
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.err, testing::HasSubstr("TensorRT"));
+}
+
+}  // namespace
+}  // namespace sinew::test
