@@ -64,8 +64,9 @@ std::string other_value(const Flag& flag) {
 
 TEST(Flags, EachOneHasAnEffectOrSaysWhyNot) {
   for (const auto& [verb, make_fixture] : verbs()) {
-    const io::Json defaults = options_json(make_fixture().flags);
-    for (const Flag& described : make_fixture().flags.flags()) {
+    const Fixture untouched = make_fixture();
+    const io::Json defaults = options_json(untouched.flags);
+    for (const Flag& described : untouched.flags.flags()) {
       Fixture fixture = make_fixture();
       Words words{"--" + described.name};
       if (described.is_switch()) {
@@ -103,7 +104,8 @@ TEST(Flags, EachOneHasAnEffectOrSaysWhyNot) {
 
 TEST(Flags, AliasesAndUnderscoresAreTheSameFlag) {
   for (const auto& [verb, make_fixture] : verbs()) {
-    for (const Flag& described : make_fixture().flags.flags()) {
+    const Fixture untouched = make_fixture();
+    for (const Flag& described : untouched.flags.flags()) {
       std::vector<std::string> names = described.alias_names;
       std::string underscored = described.name;
       std::replace(underscored.begin(), underscored.end(), '-', '_');

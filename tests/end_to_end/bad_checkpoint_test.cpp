@@ -149,7 +149,7 @@ TEST_P(BadCheckpoint, IsRefusedWithAMessage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Damages, BadCheckpoint, testing::ValuesIn(damages()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& damage) { return damage.param.name; });
 
 }  // namespace
 }  // namespace sinew::test

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, GoldenInfer,
                          testing::Values("main", "main_steps1", "main_steps2", "main_steps8",
                                          "batch2_pad", "libero_horizon8",
                                          "g1_eef_relative_history"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& name) { return name.param; });
 
 // The trained policy of examples/reach, at every recorded number of denoising steps.
 TEST(DemoInfer, ActionsEqualTheOriginals) {
