@@ -265,6 +265,16 @@ MappedFile::~MappedFile() {
   }
 }
 
+void MappedFile::release(std::span<const std::byte> part) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<uintptr_t>(part.data()) + part.size()) / page * page;
+  if (begin < end) {
+    // Advice: if it is not taken, the pages stay until the system needs them.
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  }
+}
+
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   SINEW_ASSIGN(const OpenedFile file, open_regular(path));
   MappedFile mapped;

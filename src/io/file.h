@@ -51,6 +51,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
 
+  // Gives the memory of whole pages within `part` (of any mapping) back to the system; reading it
+  // again brings it back from the file.
+  static void release(std::span<const std::byte> part);
+
  private:
   const std::byte* data_ = nullptr;
   size_t size_bytes_ = 0;
