@@ -96,6 +96,7 @@ def contenders(args: argparse.Namespace, case: str, dtype: str) -> list[Contende
     def measure() -> Times:
         return sinew_demo(args, dtype) if case == "demo" else sinew_blocks(args, case, dtype)
 
+    measure()  # a refusal shows before PyTorch has compiled for minutes
     return [
         *(torch_contender(args, case, dtype, mode) for mode in args.compile),
         Contender("sinew", measure),
@@ -166,8 +167,8 @@ def main() -> int:
     rows, missing = [], 0
     for case in CASES if args.case == "all" else (args.case,):
         for dtype in DTYPES if args.dtype == "all" else (args.dtype,):
-            sides = contenders(args, case, dtype)
             try:
+                sides = contenders(args, case, dtype)
                 for _ in range(args.rounds):
                     for side in sides:
                         side.run_round()
