@@ -1,4 +1,5 @@
 // `sinew infer`: one observation file in, one action chunk (or a batch of them) out.
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/action_file.h"
@@ -21,10 +22,7 @@ namespace {
 // The flag wins; the file's tag is used without one; two different ones are a mistake.
 Result<std::string> settle_tag(const std::string& flag, const std::string& file,
                                const std::string& where) {
-  std::string lower = flag;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  const std::string lower = ascii_lower(flag);
   if (!lower.empty() && !file.empty() && lower != file) {
     return bad_input("{}: embodiment_tag is \"{}\", --embodiment-tag says \"{}\"; drop one of them",
                      where, file, flag);
