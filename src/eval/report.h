@@ -14,6 +14,9 @@ io::Json report_json(const OpenLoopReport& report, bool with_statistics);
 // figure is null, since there is nothing to state.
 io::Json latency_json(const LatencyStats& stats);
 
+// Row-major values as a list of rows of `width` numbers; an empty list without any.
+io::Json rows_json(std::span<const float> values, int64_t width);
+
 // Component times of one call in milliseconds.
 io::Json timings_json(const Timings& timings);
 
