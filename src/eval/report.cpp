@@ -78,7 +78,9 @@ io::Json report_json(const OpenLoopReport& report, bool with_statistics) {
     document["per_key"] = per_key_json(report.per_key);
     document["latency_ms"] = latency_json(report.latency);
     document["data_ms"] = latency_json(report.data);
-    document["components_ms"] = timings_json(report.mean_timings);
+    // Nothing timed is no time of zero.
+    document["components_ms"] =
+        report.latency.count == 0 ? io::Json() : timings_json(report.mean_timings);
   }
   return document;
 }

@@ -4,6 +4,9 @@
 #include "eval/open_loop.h"
 #include "io/json.h"
 
+#include <cstdint>
+#include <span>
+
 namespace sinew::eval {
 
 // {"trajectories": [{id, steps, mse, mae, per_key, ...}], "mse", "mae", "per_key", "latency_ms",
