@@ -114,6 +114,10 @@ Result<preprocess::Modalities> read_modality_file(const StatsOptions& options) {
   const io::JsonView root(document, options.modality_config_path);
   SINEW_TRY(root.expect_object());
   if (root.has("action")) {
+    if (!options.embodiment_tag.empty()) {
+      log_info("notice: --embodiment-tag is ignored: {} configures one robot and names none",
+               options.modality_config_path);
+    }
     return preprocess::parse_modalities(root);
   }
   const std::vector<std::string> tags = root.keys();
