@@ -239,6 +239,7 @@ Status add_policy_sections(const InspectOptions& options, std::vector<Section>& 
         {"plan", heading(fmt::format("plan, stage {}", options.stage)) + plan + "\n", plan});
   }
   if (options.memory) {
+    SINEW_TRY(loaded.policy.warm_up());  // weights are packed for the first plan
     sections.push_back(memory_section(loaded.policy.memory()));
   }
   return {};
