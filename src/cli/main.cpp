@@ -44,6 +44,9 @@ Status run_verb(const Verb& verb, const Words& words) {
                : internal_error("stdout cannot be written");
   }
   SINEW_TRY(parse_flags(verb.name, words, flags));
+  if (options.output.quiet && options.output.verbose) {
+    return usage_error("--quiet and --verbose contradict each other; drop one of the two");
+  }
   if (options.output.quiet) {
     set_log_level(LogLevel::kWarning);
   } else if (options.output.verbose) {
