@@ -53,7 +53,7 @@ Status run_verb(const Verb& verb, const Words& words) {
   return kBody(options, flags);
 }
 
-constexpr std::array<Verb, 5> kVerbs{{
+constexpr std::array<Verb, 6> kVerbs{{
     {"infer", "One observation in, one chunk of actions out.", run_verb<InferOptions, run_infer>},
     {"eval", "Open-loop evaluation: predictions against recorded trajectories.",
      run_verb<EvalOptions, run_eval>},
@@ -63,11 +63,13 @@ constexpr std::array<Verb, 5> kVerbs{{
      run_verb<StatsOptions, run_stats>},
     {"doctor", "What this machine offers, and what to do about what it lacks.",
      run_verb<DoctorOptions, run_doctor>},
+    {"synth", "A checkpoint folder with made-up weights in the true layout.",
+     run_verb<SynthOptions, run_synth>},
 }};
 
 // Verbs of the design that later versions bring.
-constexpr std::array<std::string_view, 9> kLaterVerbs{
-    "serve", "client", "calibrate", "build", "pipeline", "verify", "sweep", "bench", "synth"};
+constexpr std::array<std::string_view, 8> kLaterVerbs{"serve",    "client", "calibrate", "build",
+                                                      "pipeline", "verify", "sweep",     "bench"};
 
 std::string overview() {
   std::string out =

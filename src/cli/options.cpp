@@ -210,4 +210,15 @@ void declare_flags(FlagList& flags, DoctorOptions& options) {
   declare_output(flags, options.output);
 }
 
+void declare_flags(FlagList& flags, SynthOptions& options) {
+  flags.group("Checkpoint");
+  flags.positional("profile", &options.profile, "whose sizes: GR00T N1.6 or a small test network")
+      .choices({"n1.6-3b", "nano"})
+      .value_name("n1.6-3b|nano");
+  flags.add("output", &options.output_path, "folder to write; it may not exist, or be empty")
+      .value_name("DIR");
+  flags.add("seed", &options.seed, "of the weights; equal seeds give equal bytes on any machine");
+  declare_output(flags, options.output);
+}
+
 }  // namespace sinew::cli

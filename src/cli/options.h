@@ -88,10 +88,18 @@ struct DoctorOptions {
   OutputOptions output;
 };
 
+struct SynthOptions {
+  OutputOptions output;
+  std::string profile;
+  std::string output_path;
+  uint64_t seed = 42;
+};
+
 void declare_flags(FlagList& flags, InferOptions& options);
 void declare_flags(FlagList& flags, EvalOptions& options);
 void declare_flags(FlagList& flags, InspectOptions& options);
 void declare_flags(FlagList& flags, StatsOptions& options);
 void declare_flags(FlagList& flags, DoctorOptions& options);
+void declare_flags(FlagList& flags, SynthOptions& options);
 
 }  // namespace sinew::cli
