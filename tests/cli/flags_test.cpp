@@ -41,7 +41,8 @@ const std::map<std::string, std::function<Fixture()>>& verbs() {
   static const std::map<std::string, std::function<Fixture()>> kVerbs{
       {"infer", make<InferOptions>},     {"eval", make<EvalOptions>},
       {"inspect", make<InspectOptions>}, {"stats", make<StatsOptions>},
-      {"doctor", make<DoctorOptions>},   {"synth", make<SynthOptions>}};
+      {"doctor", make<DoctorOptions>},   {"bench", make<BenchOptions>},
+      {"synth", make<SynthOptions>}};
   return kVerbs;
 }
 
