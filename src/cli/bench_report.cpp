@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace sinew::cli {
@@ -21,6 +22,24 @@ double arithmetic_ms(const Component& component, const MachineBounds& bounds) {
   return bounds.flop_per_second
              ? 1e3 * static_cast<double>(component.flop) / *bounds.flop_per_second
              : 0;
+}
+
+// Components run one after the other, so the bound of the whole call is the sum of theirs.
+double bound_of(const BenchReport& report, const Component& component) {
+  if (&component != &report.components.back()) {
+    return component.bound_ms(report.bounds);
+  }
+  double sum = 0;
+  for (size_t i = 0; i + 1 < report.components.size(); ++i) {
+    sum += report.components[i].bound_ms(report.bounds);
+  }
+  return sum;
+}
+
+std::string_view bound_name(const BenchReport& report, const Component& component) {
+  return &component == &report.components.back()    ? "sum"
+         : component.is_memory_bound(report.bounds) ? "memory"
+                                                    : "arithmetic";
 }
 
 double median(const Component& component) {
@@ -55,7 +74,7 @@ std::string component_table(const BenchReport& report, bool colour) {
   for (const Component& c : report.components) {
     const eval::LatencyStats stats = eval::latency_stats(c.ms);
     const bool has_work = c.flop > 0 || c.weight_bytes > 0;
-    const double bound = c.bound_ms(report.bounds);
+    const double bound = bound_of(report, c);
     const auto work = [&](std::string text) { return has_work ? std::move(text) : std::string(); };
     table.add({c.name, fmt::format("{:.3f}", stats.p50), fmt::format("{:.3f}", stats.p90),
                fmt::format("{:.3f}", stats.p99), fmt::format("{:.3f}", stats.max),
@@ -64,12 +83,13 @@ std::string component_table(const BenchReport& report, bool colour) {
                work(fmt::format("{:.1f}", giga_rate(c.weight_bytes, stats.p50))),
                work(fmt::format("{:.3g}", static_cast<double>(c.flop) * 1e-9)),
                work(fmt::format("{:.1f}", giga_rate(c.flop, stats.p50))),
-               work(fmt::format("{:.3f} {}", bound, c.is_memory_bound(report.bounds) ? "M" : "A")),
+               work(fmt::format("{:.3f} {}", bound, bound_name(report, c).substr(0, 1))),
                work(stats.p50 > 0 ? fmt::format("{:.0f} %", 100 * bound / stats.p50) : "")});
   }
   return table.text(colour) +
-         "bound: the larger of weights / read bandwidth (M) and FLOP / peak arithmetic (A); above "
-         "100 % the weights stay in a cache\n";
+         "bound: the larger of weights / read bandwidth (m) and FLOP / peak arithmetic (a), and "
+         "their "
+         "sum (s);\nabove 100 % the weights stay in a cache\n";
 }
 
 std::string setting_text(const BenchReport& report) {
@@ -100,7 +120,7 @@ std::string bounds_text(const MachineBounds& bounds) {
                                : "no probe for this precision: bounds are those of memory alone"}});
 }
 
-io::Json component_json(const Component& c, const MachineBounds& bounds, double whole) {
+io::Json component_json(const BenchReport& report, const Component& c, double whole) {
   const double p50 = median(c);
   io::Json json{{"name", c.name},
                 {"latency_ms", eval::latency_json(eval::latency_stats(c.ms))},
@@ -110,9 +130,9 @@ io::Json component_json(const Component& c, const MachineBounds& bounds, double 
     json["weight_bytes"] = c.weight_bytes;
     json["gb_per_s"] = giga_rate(c.weight_bytes, p50);
     json["gflop_per_s"] = giga_rate(c.flop, p50);
-    json["bound_ms"] = c.bound_ms(bounds);
-    json["bound"] = c.is_memory_bound(bounds) ? "memory" : "arithmetic";
-    json["fraction_of_bound"] = p50 > 0 ? io::Json(c.bound_ms(bounds) / p50) : io::Json();
+    json["bound_ms"] = bound_of(report, c);
+    json["bound"] = bound_name(report, c);
+    json["fraction_of_bound"] = p50 > 0 ? io::Json(bound_of(report, c) / p50) : io::Json();
   }
   return json;
 }
@@ -150,7 +170,7 @@ io::Json bench_json(const BenchReport& report) {
   const double whole = median(report.components.back());
   io::Json components = io::Json::array();
   for (const Component& c : report.components) {
-    components.push_back(component_json(c, report.bounds, whole));
+    components.push_back(component_json(report, c, whole));
   }
   const Throughput t = throughput(report);
   return {{"checkpoint", report.synthetic.empty() ? io::Json(report.checkpoint) : io::Json()},

@@ -60,7 +60,11 @@ TEST_F(Bench, ReportsEveryComponentAgainstItsBound) {
   for (const char* name : {"preprocess", "tokenise", "decode", "other"}) {
     EXPECT_NE(component(report, name), nullptr) << name;
   }
-  EXPECT_EQ((*component(report, "end to end"))["flop"], flop);
+  const io::Json& whole = *component(report, "end to end");
+  EXPECT_EQ(whole["flop"], flop);
+  EXPECT_EQ(whole["bound"], "sum");
+  EXPECT_GT(whole["bound_ms"].get<double>(),
+            (*component(report, "vision"))["bound_ms"].get<double>());
   const double ms = report["throughput"]["ms_per_chunk"].get<double>();
   EXPECT_NEAR(report["throughput"]["actions_per_s"].get<double>(), 16 * 1000 / ms, 0.01);
   EXPECT_GT(report["memory_bytes"]["peak_resident"].get<int64_t>(),

@@ -35,7 +35,8 @@ TEST(Synth, NanoIsInspectedAndInferred) {
   EXPECT_THAT(answer.err, Not(HasSubstr("ignored")));
   double squares = 0;
   size_t count = 0;
-  for (const auto& row : json_of(answer)["normalized"]) {
+  const io::Json actions = json_of(answer);
+  for (const auto& row : actions["normalized"]) {
     for (const auto& value : row) {
       ASSERT_TRUE(std::isfinite(value.get<double>()));
       squares += value.get<double>() * value.get<double>();
