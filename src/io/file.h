@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,12 @@ Status write_file_atomic(const std::filesystem::path& path, std::string_view tex
 // more copy of them.
 Status write_file_atomic(const std::filesystem::path& path,
                          std::span<const std::span<const std::byte>> pieces);
+
+// The same for bytes that are made while they are written: `produce` hands them to the sink in
+// order; its failure is that of the call.
+using ByteSink = std::function<Status(std::span<const std::byte>)>;
+Status stream_file_atomic(const std::filesystem::path& path,
+                          const std::function<Status(const ByteSink&)>& produce);
 
 // Whether a file could be written at `path` (its folder exists and is writable), asked before long
 // work.

@@ -39,11 +39,10 @@ Fixture make() {
 
 const std::map<std::string, std::function<Fixture()>>& verbs() {
   static const std::map<std::string, std::function<Fixture()>> kVerbs{
-      {"infer", make<InferOptions>},
-      {"eval", make<EvalOptions>},
-      {"inspect", make<InspectOptions>},
-      {"stats", make<StatsOptions>},
-      {"doctor", make<DoctorOptions>}};
+      {"infer", make<InferOptions>},     {"eval", make<EvalOptions>},
+      {"inspect", make<InspectOptions>}, {"stats", make<StatsOptions>},
+      {"doctor", make<DoctorOptions>},   {"bench", make<BenchOptions>},
+      {"synth", make<SynthOptions>}};
   return kVerbs;
 }
 
