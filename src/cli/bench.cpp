@@ -10,7 +10,7 @@
 #include "cli/policy_run.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "engine/backend.h"
+#include "engine/processors.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/scratch_folder.h"
@@ -133,7 +133,8 @@ Status check_views(const std::optional<int64_t>& asked, const PolicyInfo& info) 
 Result<MachineBounds> measure_bounds(const BenchOptions& options, const PolicyInfo& info) {
   MachineBounds bounds;
   std::string note;
-  bounds.threads = engine::resolve_threads(options.model.policy.threads, note);
+  bounds.threads =
+      engine::resolve_threads(options.model.policy.threads, engine::processors(), note);
   SINEW_ASSIGN(bounds.read_bytes_per_second, cpu::measure_read_bandwidth(bounds.threads));
   const auto precision = ops::precision_from_name(info.precision);
   if (precision) {

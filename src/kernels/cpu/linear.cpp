@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -46,13 +47,19 @@ struct Division {
   int64_t block_panels = 0;
   int64_t row_blocks = 0;
   int64_t panel_blocks = 0;
+  int64_t sum_rows = 0;  // of a block, whose sums are kept at a time
 
-  Division(int64_t rows, int64_t panels, size_t panel_bytes, int threads) {
-    constexpr int64_t kRows = 96;
+  Division(int64_t rows, int64_t panels, size_t panel_bytes, int threads, int64_t step_rows) {
+    constexpr int64_t kRows = 256;  // more would not fit; fewer would read the panels more often
+    constexpr int64_t kRowStep = 32;
     constexpr int64_t kPanels = 12;  // whole groups of every block product's panels
     constexpr size_t kCacheBytes = size_t{768} << 10;
-    block_rows = std::min(rows, kRows);
-    row_blocks = (rows + block_rows - 1) / block_rows;
+    row_blocks = (rows + kRows - 1) / kRows;
+    block_rows = (rows + row_blocks - 1) / row_blocks;
+    if (row_blocks > 1) {
+      block_rows = (block_rows + kRowStep - 1) / kRowStep * kRowStep;
+      row_blocks = (rows + block_rows - 1) / block_rows;
+    }
     const auto fitting = static_cast<int64_t>(kCacheBytes / panel_bytes);
     const int64_t fair = panels * row_blocks / (int64_t{4} * threads);
     block_panels = std::clamp<int64_t>(std::min(fitting, fair), 1, kPanels);
@@ -60,16 +67,22 @@ struct Division {
       block_panels -= block_panels % 6;
     }
     panel_blocks = (panels + block_panels - 1) / block_panels;
+    sum_rows = std::min(block_rows, step_rows);
   }
 };
 
 template <class T>
 class Linear final : public Kernel {
  public:
+  // bf16 sums come by tiles of 32 rows, f32 ones by panels for all rows.
+  static constexpr int64_t kTileRows = 32;
+  static constexpr int64_t kAllRows = std::numeric_limits<int64_t>::max();
+
   explicit Linear(const LinearOperands& operands)
       : o_(operands),
         division_(o_.rows, o_.matrices[0].panel_count(),
-                  static_cast<size_t>(o_.matrices[0].panel_elements()) * sizeof(T), o_.threads) {
+                  static_cast<size_t>(o_.matrices[0].panel_elements()) * sizeof(T), o_.threads,
+                  std::is_same_v<T, Bf16> ? kTileRows : kAllRows) {
     if constexpr (std::is_same_v<T, float>) {
       product_ = f32_block_product();
     } else {
@@ -113,7 +126,7 @@ class Linear final : public Kernel {
 
   size_t thread_bytes() const {
     const int64_t products = o_.finish.is_gated ? 2 : 1;
-    return aligned(static_cast<size_t>(products * division_.block_rows * block_columns()) *
+    return aligned(static_cast<size_t>(products * division_.sum_rows * block_columns()) *
                    sizeof(float));
   }
 
@@ -137,13 +150,20 @@ class Linear final : public Kernel {
 
   void run_block(const T* x, int64_t ldx, int64_t row_block, int64_t panel_block,
                  float* sums) const {
-    const int64_t first_row = row_block * division_.block_rows;
-    const int64_t rows = std::min(division_.block_rows, o_.rows - first_row);
+    const int64_t end = std::min((row_block + 1) * division_.block_rows, o_.rows);
+    for (int64_t row = row_block * division_.block_rows; row < end; row += division_.sum_rows) {
+      run_rows(x, ldx, row, std::min(division_.sum_rows, end - row), panel_block, sums);
+    }
+  }
+
+  // Sums of a few rows at a time are finished while they are at hand.
+  void run_rows(const T* x, int64_t ldx, int64_t first_row, int64_t rows, int64_t panel_block,
+                float* sums) const {
     const int64_t first_panel = panel_block * division_.block_panels;
     const int64_t panels =
         std::min(division_.block_panels, o_.matrices[0].panel_count() - first_panel);
     const int64_t stride = block_columns();
-    float* second = sums + division_.block_rows * stride;
+    float* second = sums + division_.sum_rows * stride;
     for (size_t i = 0; i < (o_.finish.is_gated ? 2U : 1U); ++i) {
       const PackedMatrix& matrix = o_.matrices[i];
       product_.run({.x = x + first_row * ldx,
@@ -163,21 +183,29 @@ class Linear final : public Kernel {
     }
   }
 
-  // The same operations in the same order as the ops one after the other.
+  // The same operations in the same order as the ops one after the other, on a row that is still in
+  // the first-level cache.
   void finish_row(float* sums, const float* second, int64_t row, int64_t column, int64_t n) const {
     const Finish& finish = o_.finish;
     const int64_t first = row * o_.matrices[0].outputs + column;
-    if (o_.bias != nullptr) {
-      add_loop(sums, o_.bias + column, nullptr, sums, n);
+    const float* bias = o_.bias == nullptr ? nullptr : o_.bias + column;
+    const bool adds_bias_last =
+        finish.activation == nullptr && finish.residual == nullptr && bias != nullptr;
+    if (bias != nullptr && !adds_bias_last) {
+      add_loop(sums, bias, nullptr, sums, n);
     }
-    if (finish.activation != nullptr) {
+    if (finish.is_gated) {
       finish.activation(sums, sums, n);
     }
     o_.y.fill(first, n, [&](float* y) {
       if (finish.is_gated) {
         mul_loop(sums, second, nullptr, y, n);
+      } else if (finish.activation != nullptr) {
+        finish.activation(sums, y, n);
       } else if (finish.residual != nullptr) {
         add_loop(sums, finish.residual + first, nullptr, y, n);
+      } else if (adds_bias_last) {
+        add_loop(sums, bias, nullptr, y, n);
       } else {
         std::copy_n(sums, n, y);
       }
