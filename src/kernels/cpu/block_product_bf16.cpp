@@ -165,6 +165,13 @@ TileConfig tile_config(int64_t upper_rows, int64_t lower_rows) {
   return config;
 }
 
+// The compiler believes that the instruction reads eight bytes, and would drop the stores of the
+// rest: the barrier keeps them.
+__attribute__((target(SINEW_AMX_TARGET))) inline void load_config(const TileConfig& config) {
+  asm volatile("" : : "r"(&config) : "memory");
+  _tile_loadconfig(&config);
+}
+
 // One step of 32 depths for up to 32 rows and two panels.
 template <bool kHasLower, bool kHasRight>
 __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void tile_step(const Bf16* upper,
@@ -276,7 +283,7 @@ __attribute__((target(SINEW_AMX_TARGET))) void run_amx(const Operands& o) {
     if (rows != configured) {
       const TileConfig config =
           tile_config(std::min(rows, kTileRows), std::max<int64_t>(rows - kTileRows, 0));
-      _tile_loadconfig(&config);
+      load_config(config);
       configured = rows;
     }
     if (rows > kTileRows) {
