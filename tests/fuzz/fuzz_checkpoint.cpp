@@ -9,6 +9,7 @@
 
 #include "sinew/policy.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -26,7 +27,7 @@ constexpr size_t kMaxEdits = 8;
 constexpr int64_t kMaxViews = 4;
 constexpr int64_t kMaxTokens = 64;
 constexpr int64_t kMaxSteps = 4;
-constexpr int64_t kMaxEdge = 112;
+constexpr int64_t kMaxEdge = 56;
 
 io::Json default_options() {
   return {{"horizon", "checkpoint"}, {"denoising_steps", nullptr}, {"embodiment_tag", ""},
@@ -53,6 +54,26 @@ PolicyOptions policy_options(const io::Json& json, const std::string& path) {
     options.denoising_steps = steps.value().as_int().value();
   }
   return options;
+}
+
+// Whether a recording is neither quickly made nor refused for its length.
+bool is_slow(const io::Json& config, const PolicyOptions& options) {
+  constexpr int64_t kMaxQuickBlocks = 128;
+  constexpr int64_t kMaxAllowedBlocks = 1 << 15;
+  const io::JsonView root(config, "config");
+  const auto layers = root.at("diffusion_model_cfg").ok()
+                          ? root.at("diffusion_model_cfg").value().at("num_layers")
+                          : root.at("diffusion_model_cfg");
+  const auto own_steps = root.at("num_inference_timesteps");
+  if (!layers.ok() || !layers.value().as_int(1, 512).ok()) {
+    return false;
+  }
+  int64_t steps = options.denoising_steps.value_or(4);
+  if (!options.denoising_steps && own_steps.ok()) {
+    steps = own_steps.value().as_int(1, 1000).ok() ? own_steps.value().as_int().value() : 0;
+  }
+  const int64_t blocks = layers.value().as_int().value() * std::clamp<int64_t>(steps, 0, 1000);
+  return blocks > kMaxQuickBlocks && blocks <= kMaxAllowedBlocks;
 }
 
 bool is_small(const PolicyInfo& info) {
@@ -102,7 +123,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static test::MicroCheckpoint checkpoint;
   checkpoint.restore();
   test::ByteReader bytes(data, size);
-  const size_t use = bytes.below(4);
+  const size_t use = bytes.below(16);
   io::Json options = default_options();
   std::map<size_t, io::Json> changed;
   for (size_t edit = 0; edit < kMaxEdits && !bytes.empty(); ++edit) {
@@ -114,18 +135,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       test::edit_json(bytes, place->second);
     }
   }
+  const PolicyOptions call = policy_options(options, checkpoint.path().string());
+  if (is_slow(changed.contains(0) ? changed[0] : checkpoint.documents()[0].json, call)) {
+    return 0;
+  }
   for (const auto& [index, json] : changed) {
     checkpoint.replace(index, json);
   }
-  auto policy = Policy::load(policy_options(options, checkpoint.path().string()));
+  auto policy = Policy::load(call);
   if (!policy.ok()) {
     SINEW_CHECK(!policy.status().message().empty());
     return 0;
   }
-  if (use == 1) {
+  if (use >= 12) {
     const auto text = policy.value().plan_text(4);
     SINEW_CHECK(!text.ok() || !text.value().empty());
-  } else if (use == 2) {
+  } else if (use == 11) {
     act(policy.value());
   }
   return 0;

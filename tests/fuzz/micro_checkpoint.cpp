@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -20,8 +21,8 @@ using io::Json;
 
 constexpr const char* kTag = "new_embodiment";
 constexpr size_t kActionSteps = 4;
-// A header is padded to this size, so that the weights behind it stay where they are.
-constexpr size_t kHeaderBytes = 16384;
+// A header has room for changes, so that the weights behind it stay where they are.
+constexpr size_t kHeaderSlackBytes = 512;
 constexpr size_t kShards = 2;
 
 Json nano(const std::string& name) {
@@ -55,9 +56,18 @@ Json micro_processor_config() {
   Json embodiment = kwargs["modality_configs"][kTag];
   embodiment["action"]["delta_indices"] = {0, 1, 2, 3};
   kwargs["modality_configs"] = Json::object({{kTag, std::move(embodiment)}});
-  kwargs["shortest_image_edge"] = 56;
+  kwargs["shortest_image_edge"] = 28;
   kwargs["max_action_horizon"] = kActionSteps;
   return processor;
+}
+
+// Two digits after the point: most of the time of a run is spent on text.
+void shorten_numbers(Json& json) {
+  if (json.is_structured()) {
+    std::for_each(json.begin(), json.end(), shorten_numbers);
+  } else if (json.is_number_float()) {
+    json = std::round(json.get<double>() * 100) / 100;
+  }
 }
 
 Json micro_statistics() {
@@ -67,6 +77,7 @@ Json micro_statistics() {
       rows.erase(rows.begin() + kActionSteps, rows.end());
     }
   }
+  shorten_numbers(embodiment);
   return Json::object({{kTag, std::move(embodiment)}});
 }
 
@@ -76,13 +87,13 @@ Json tensor(const char* dtype, std::span<const int64_t> shape, size_t begin, siz
           {"data_offsets", {begin, end}}};
 }
 
-// The length and the JSON of a header, without the weights.
-std::string header_text(const std::string& json) {
-  std::string text(8, '\0');
-  const uint64_t length = kHeaderBytes;
+// The length and the JSON of a header of `bytes` bytes, without the weights. What is longer is cut.
+std::string header_text(const std::string& json, size_t bytes) {
+  const uint64_t length = bytes;
+  std::string text(sizeof(length), '\0');
   std::memcpy(text.data(), &length, sizeof(length));
-  text += json.substr(0, kHeaderBytes);
-  text.resize(sizeof(length) + kHeaderBytes, ' ');
+  text += json;
+  text.resize(sizeof(length) + bytes, ' ');
   return text;
 }
 
@@ -118,8 +129,8 @@ void MicroCheckpoint::add_weights() {
   const size_t bytes = 2 * 64 * 96;
   const std::string weights = weight_bytes(bytes / 2);
   const std::string single = "checkpoint/model.safetensors";
-  folder_.set(single,
-              header_text(Json({{kOnly, tensor("BF16", shape, 0, bytes)}}).dump()) + weights);
+  const std::string header = Json({{kOnly, tensor("BF16", shape, 0, bytes)}}).dump();
+  folder_.set(single, header_text(header, header.size()) + weights);
   const auto checkpoint = io::Checkpoint::open(path());
   SINEW_CHECK(checkpoint.ok());
   const auto vlm = io::open_vlm_folder(path(), "");
@@ -147,9 +158,9 @@ void MicroCheckpoint::add_weights() {
   for (size_t shard = 0; shard < kShards; ++shard) {
     const std::string name = shard == 0 ? "checkpoint/model-00001-of-00002.safetensors"
                                         : "checkpoint/model-00002-of-00002.safetensors";
-    folder_.file(name).write_at(8 + kHeaderBytes, weight_bytes(ends[shard] / 2));
     add(name, headers[shard]);
-    SINEW_CHECK(texts_.back().size() < kHeaderBytes);
+    folder_.file(name).write_at(8 + texts_.back().size() + kHeaderSlackBytes,
+                                weight_bytes(ends[shard] / 2));
   }
   add("checkpoint/model.safetensors.index.json", {{"weight_map", weight_map}});
 }
@@ -163,7 +174,7 @@ void MicroCheckpoint::add(const std::string& name, Json json) {
 void MicroCheckpoint::write(size_t index, const std::string& text) {
   const std::string& name = documents_[index].name;
   if (name.ends_with(".safetensors")) {
-    folder_.file(name).write_at(0, header_text(text));
+    folder_.file(name).write_at(0, header_text(text, texts_[index].size() + kHeaderSlackBytes));
   } else {
     folder_.set(name, text);
   }

@@ -25,7 +25,7 @@ class MicroCheckpoint {
     io::Json json;     // a weight file's header for .safetensors
   };
 
-  // Every JSON document of the checkpoint as it loads.
+  // Every JSON document of the checkpoint as it loads; config.json is the first.
   const std::vector<Document>& documents() const { return documents_; }
 
   // Puts another document into the place of the one with this index.
