@@ -155,7 +155,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Folder folder;
   test::ByteReader bytes(data, size);
   const bool is_v3 = bytes.below(2) == 1;
-  const size_t use = bytes.below(3);
+  const size_t use = bytes.below(16);
   std::array<io::Json, kDocuments> documents = {info(is_v3), modality(), episodes(), tasks(),
                                                 wanted()};
   const std::string_view edits = bytes.text();
@@ -187,6 +187,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   read_episode(*episode.value(), about, use == 1);
   read_steps(*dataset.value(), *episode.value(), documents[4],
-             use == 2 ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp);
+             use >= 8 ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp);
   return 0;
 }

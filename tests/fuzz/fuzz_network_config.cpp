@@ -75,8 +75,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!family.ok()) {
     return 0;
   }
-  const auto network =
-      family.value()->load(checkpoint.value(), vlm, {.action_steps = 4, .embodiment_id = 1});
+  model::NetworkOptions options;
+  options.action_steps = 4;
+  options.embodiment_id = 1;
+  const auto network = family.value()->load(checkpoint.value(), vlm, options);
   if (!network.ok()) {
     SINEW_CHECK(!network.status().message().empty());
     return 0;

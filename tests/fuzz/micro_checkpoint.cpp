@@ -135,9 +135,11 @@ void MicroCheckpoint::add_weights() {
   SINEW_CHECK(checkpoint.ok());
   const auto vlm = io::open_vlm_folder(path(), "");
   SINEW_CHECK(vlm.ok());
-  const auto network = policy::find_family(checkpoint.value())
-                           .value()
-                           ->load(checkpoint.value(), vlm.value(), {.action_steps = kActionSteps});
+  const auto family = policy::find_family(checkpoint.value());
+  SINEW_CHECK(family.ok());
+  model::NetworkOptions options;
+  options.action_steps = kActionSteps;
+  const auto network = family.value()->load(checkpoint.value(), vlm.value(), options);
   SINEW_CHECK(network.ok());
   const ops::Plan plan = network.value()->record(
       {.views = 1, .image_height = 28, .image_width = 28, .tokens = 2, .first_position = 0});
