@@ -79,7 +79,7 @@ fuzz() {
   local arguments=(
     "$corpus" "tests/fuzz/corpus/$target"
     "-runs=$runs" "-max_total_time=$seconds" "-artifact_prefix=$failures/" -print_final_stats=1
-    -rss_limit_mb=2048 "-malloc_limit_mb=$(allocation_limit_mb "$target")" -timeout=20 -verbosity=1
+    -rss_limit_mb=2048 "-malloc_limit_mb=$(allocation_limit_mb "$target")" -timeout=60 -verbosity=1
   )
   local dictionary="tests/fuzz/dictionaries/$target.dict"
   [[ ! -f "$dictionary" ]] || arguments+=("-dict=$dictionary")
