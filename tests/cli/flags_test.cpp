@@ -39,11 +39,10 @@ Fixture make() {
 
 const std::map<std::string, std::function<Fixture()>>& verbs() {
   static const std::map<std::string, std::function<Fixture()>> kVerbs{
-      {"infer", make<InferOptions>},
-      {"eval", make<EvalOptions>},
-      {"inspect", make<InspectOptions>},
-      {"stats", make<StatsOptions>},
-      {"doctor", make<DoctorOptions>}};
+      {"infer", make<InferOptions>},     {"eval", make<EvalOptions>},
+      {"inspect", make<InspectOptions>}, {"stats", make<StatsOptions>},
+      {"doctor", make<DoctorOptions>},   {"bench", make<BenchOptions>},
+      {"synth", make<SynthOptions>}};
   return kVerbs;
 }
 
@@ -64,8 +63,9 @@ std::string other_value(const Flag& flag) {
 
 TEST(Flags, EachOneHasAnEffectOrSaysWhyNot) {
   for (const auto& [verb, make_fixture] : verbs()) {
-    const io::Json defaults = options_json(make_fixture().flags);
-    for (const Flag& described : make_fixture().flags.flags()) {
+    const Fixture untouched = make_fixture();
+    const io::Json defaults = options_json(untouched.flags);
+    for (const Flag& described : untouched.flags.flags()) {
       Fixture fixture = make_fixture();
       Words words{"--" + described.name};
       if (described.is_switch()) {
@@ -103,7 +103,8 @@ TEST(Flags, EachOneHasAnEffectOrSaysWhyNot) {
 
 TEST(Flags, AliasesAndUnderscoresAreTheSameFlag) {
   for (const auto& [verb, make_fixture] : verbs()) {
-    for (const Flag& described : make_fixture().flags.flags()) {
+    const Fixture untouched = make_fixture();
+    for (const Flag& described : untouched.flags.flags()) {
       std::vector<std::string> names = described.alias_names;
       std::string underscored = described.name;
       std::replace(underscored.begin(), underscored.end(), '-', '_');
@@ -233,7 +234,10 @@ TEST(Flags, UsageErrorsNameTheFlagAndTheRemedy) {
       {{"--steps", "3.5"}, "--steps: expected an integer"},
       {{"--seed=-1"}, "--seed: expected an integer of at least 0"},
       {{"--steps"}, "--steps"},
-      {{"--steps", "1", "--steps", "2"}, "--steps"},
+      {{"--steps", "1", "--steps", "2"}, "--steps is given 2 times (1, 2); give it once"},
+      {{"a", "--model-path", "b"}, "--model-path is given 2 times"},
+      {{"--save-actions", "--json"}, "--save-actions: a value is missing, --json follows"},
+      {{"--dataset", "--save_actions=a.npy"}, "--dataset-path: a value is missing"},
       {{"--precision", "fp12"}, "--precision: expected one of auto, fp32"},
       {{"--inference-mode", "onnx"}, "--inference-mode: expected one of"},
       {{"--index-mode", "wrap"}, "clamp, python"},

@@ -70,10 +70,11 @@ TEST(Plot, ShowsEverySeriesAndOnlyThoseThatExist) {
   const Result<preprocess::Image> without = decode(
       draw_plot(Example(false).trajectory, Example(false).keys, 16, PlotFormat::kPng).value());
   ASSERT_TRUE(with.ok() && without.ok());
-  EXPECT_GT(count_colour(with.value(), 0, 114, 178), 1000);      // recorded
-  EXPECT_GT(count_colour(with.value(), 230, 159, 0), 1000);      // predicted
-  EXPECT_GT(count_colour(with.value(), 148, 148, 148), 300);     // state
-  EXPECT_LT(count_colour(without.value(), 148, 148, 148), 150);  // edges of letters
+  EXPECT_GT(count_colour(with.value(), 0, 114, 178), 1000);  // recorded
+  EXPECT_GT(count_colour(with.value(), 230, 159, 0), 1000);  // predicted
+  // Edges of letters are grey as well, the same in both.
+  EXPECT_GT(count_colour(with.value(), 148, 148, 148),
+            count_colour(without.value(), 148, 148, 148) + 500);  // state
   // Inference points of a longer stride are fewer.
   const Result<preprocess::Image> sparse =
       decode(draw_plot(Example(true).trajectory, Example(true).keys, 60, PlotFormat::kPng).value());
