@@ -86,7 +86,7 @@ fuzz() {
   begin="$SECONDS"
   # What was freed long ago, and who asked for memory that is not lost, are not worth their price here.
   # Arrow's own allocator would hide its buffers from the sanitizer.
-  ASAN_OPTIONS="quarantine_size_mb=16:malloc_context_size=6:${ASAN_OPTIONS:-}" OMP_NUM_THREADS=1 ARROW_DEFAULT_MEMORY_POOL=system \
+  ASAN_OPTIONS="quarantine_size_mb=16:malloc_context_size=6:${ASAN_OPTIONS:-}" ARROW_DEFAULT_MEMORY_POOL=system \
     "build/fuzz/tests/fuzz/fuzz_$target" "${arguments[@]}" >"$log" 2>&1 || status=$?
   elapsed=$((SECONDS - begin))
   local executed peak rate result=clean

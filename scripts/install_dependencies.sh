@@ -27,7 +27,7 @@ demo_packages=(
 )
 test_packages=(libgtest-dev libgmock-dev clang-format-14 clang-tidy-14)
 # The distribution's own clang: the targets need libFuzzer, not a certain version of it. llvm has the symboliser.
-fuzz_packages=(clang libclang-rt-dev libomp-dev llvm)
+fuzz_packages=(clang libclang-rt-dev llvm)
 
 fail() {
   printf 'install_dependencies: %s\n' "$1" >&2

@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   set_log_level(LogLevel::kOff);
   constexpr size_t kMaxWords = 64;
   test::ByteReader bytes(data, size);
-  const size_t verb = bytes.below(5);
+  const size_t verb = bytes.below(7);
   std::vector<std::string> words;
   while (!bytes.empty() && words.size() < kMaxWords) {
     words.emplace_back(bytes.until('\0'));
@@ -61,8 +61,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 3:
       parse<cli::StatsOptions>("stats", words);
       break;
-    default:
+    case 4:
       parse<cli::DoctorOptions>("doctor", words);
+      break;
+    case 5:
+      parse<cli::BenchOptions>("bench", words);
+      break;
+    default:
+      parse<cli::SynthOptions>("synth", words);
       break;
   }
   return 0;
