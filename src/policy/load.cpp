@@ -86,6 +86,12 @@ Status check_consistency(const io::Checkpoint& checkpoint,
         "another model",
         where, tokenizer.image_token_id(), facts.vocabulary);
   }
+  if (preprocess::kSnapPixels % facts.pixels_per_token != 0) {
+    return bad_input(
+        "{}: the VLM's config makes an image token of {} x {} pixels (twice its patch_size), and "
+        "frames have sides that are multiples of {}: expected a patch_size of 14",
+        where, facts.pixels_per_token, facts.pixels_per_token, preprocess::kSnapPixels);
+  }
   return {};
 }
 
