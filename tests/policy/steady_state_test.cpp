@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -106,6 +107,24 @@ TEST_F(SteadyStateTest, CallsOfAKnownShapeAllocateNothing) {
   for (int i = 0; i < 10; ++i) {
     is_ok = policy_->act(observation, chunk_).ok() && is_ok;
   }
+  counting = false;
+  EXPECT_TRUE(is_ok);
+  EXPECT_EQ(allocations.load(), 0U);
+}
+
+TEST_F(SteadyStateTest, AStateThatDrewAWarningAllocatesNothingMore) {
+  for (std::vector<float>& values : golden_->samples[0].state_values) {
+    std::ranges::for_each(values, [](float& x) { x = 1000 + 57.3F * x; });
+  }
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) {
+    act("pick up the red cube");
+  }
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("far outside"), std::string::npos);
+  const Observation observation = golden_->samples[0].observation();
+  allocations = 0;
+  counting = true;
+  const bool is_ok = policy_->act(observation, chunk_).ok();
   counting = false;
   EXPECT_TRUE(is_ok);
   EXPECT_EQ(allocations.load(), 0U);
