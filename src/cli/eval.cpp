@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/action_file.h"
+#include "cli/dataset_check.h"
 #include "cli/eval_report.h"
 #include "cli/flag_value.h"
 #include "cli/json_text.h"
@@ -14,6 +15,7 @@
 #include "eval/plot.h"
 #include "eval/report.h"
 #include "eval/saved_actions.h"
+#include "io/checkpoint.h"
 #include "io/file.h"
 
 #include <fmt/ranges.h>
@@ -94,6 +96,25 @@ void warn_about_rows_outside(const PolicyInfo& info, const std::string& index_mo
   }
 }
 
+// Says what speaks against the data set before anything is predicted from it.
+Result<std::vector<std::string>> warn_about_dataset(const EvalOptions& options,
+                                                    const PolicyInfo& info,
+                                                    const dataset::Dataset& data) {
+  const PolicyOptions& policy = options.model.policy;
+  SINEW_ASSIGN(const io::Checkpoint checkpoint,
+               io::Checkpoint::open(policy.model_path, {.processor_path = policy.processor_path}));
+  SINEW_ASSIGN(const preprocess::ProcessorConfig config,
+               preprocess::resolve_processor_config(checkpoint, {info.embodiment_tag}));
+  const auto first = std::find_if(options.traj_ids.begin(), options.traj_ids.end(),
+                                  [&](int64_t id) { return id >= 0 && id < data.info().episodes; });
+  std::vector<std::string> warnings =
+      check_dataset(data, config, first == options.traj_ids.end() ? 0 : *first);
+  for (const std::string& warning : warnings) {
+    log_warning("{}", warning);
+  }
+  return warnings;
+}
+
 Status write_plots(const EvalOptions& options, const eval::OpenLoopReport& report,
                    std::vector<std::string>& written) {
   const bool several = report.trajectories.size() > 1;
@@ -138,12 +159,13 @@ io::Json memory_json(const EvalCosts& costs) {
 }
 
 io::Json document(const EvalOptions& options, const FlagList& flags, const PolicyInfo& info,
-                  const eval::OpenLoopReport& report, const EvalCosts& costs,
-                  const std::vector<std::string>& written) {
+                  const std::vector<std::string>& warnings, const eval::OpenLoopReport& report,
+                  const EvalCosts& costs, const std::vector<std::string>& written) {
   io::Json json = eval::report_json(report, options.get_performance_stats);
   json["options"] = options_json(flags);
   json["config"] = config_json(info);
   json["notices"] = info.notices;
+  json["warnings"] = warnings;
   json["files"] = written;
   if (options.get_performance_stats) {
     json["memory_bytes"] = memory_json(costs);
@@ -199,6 +221,8 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
   }
   log_settings(options, info);
   warn_about_rows_outside(info, options.index_mode);
+  SINEW_ASSIGN(std::vector<std::string> warnings, warn_about_dataset(options, info, *data));
+  warnings.insert(warnings.begin(), info.warnings.begin(), info.warnings.end());
   PolicySource source(loaded.policy);
   SINEW_ASSIGN(const eval::OpenLoopReport report, evaluate(options, source, *data, noise));
   costs.policy_memory = loaded.policy.memory();
@@ -217,7 +241,7 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
       options.model.profile ? profile_table(report.mean_timings, "component, mean of timed calls")
                             : "";
   if (options.output.json) {
-    result = json_text(document(options, flags, info, report, costs, written), -1);
+    result = json_text(document(options, flags, info, warnings, report, costs, written), -1);
     if (!profile.empty()) {
       log_info("{}", profile);
     }
