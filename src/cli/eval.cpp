@@ -96,10 +96,12 @@ void warn_about_rows_outside(const PolicyInfo& info, const std::string& index_mo
   }
 }
 
-// Says what speaks against the data set before anything is predicted from it.
+// Says what speaks against the data set before anything is predicted from it. All warnings of the
+// run, those that were said while loading included.
 Result<std::vector<std::string>> warn_about_dataset(const EvalOptions& options,
                                                     const PolicyInfo& info,
                                                     const dataset::Dataset& data) {
+  warn_about_rows_outside(info, options.index_mode);
   const PolicyOptions& policy = options.model.policy;
   SINEW_ASSIGN(const io::Checkpoint checkpoint,
                io::Checkpoint::open(policy.model_path, {.processor_path = policy.processor_path}));
@@ -112,6 +114,7 @@ Result<std::vector<std::string>> warn_about_dataset(const EvalOptions& options,
   for (const std::string& warning : warnings) {
     log_warning("{}", warning);
   }
+  warnings.insert(warnings.begin(), info.warnings.begin(), info.warnings.end());
   return warnings;
 }
 
@@ -175,6 +178,22 @@ io::Json document(const EvalOptions& options, const FlagList& flags, const Polic
   return json;
 }
 
+Result<std::unique_ptr<dataset::Dataset>> open_dataset(const EvalOptions& options,
+                                                       EvalCosts& costs) {
+  dataset::DatasetOptions dataset_options;
+  dataset_options.index_mode =
+      options.index_mode == "python" ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp;
+  const auto start = std::chrono::steady_clock::now();
+  SINEW_ASSIGN(std::unique_ptr<dataset::Dataset> data,
+               dataset::Dataset::open(options.dataset_path, dataset_options));
+  costs.dataset_load_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  for (const std::string& notice : data->info().notices) {
+    log_info("notice: {}", notice);
+  }
+  return data;
+}
+
 Result<eval::OpenLoopReport> evaluate(const EvalOptions& options, PolicySource& source,
                                       const dataset::Dataset& data, eval::NoiseSequence& noise) {
   eval::OpenLoopOptions open_loop;
@@ -199,19 +218,8 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
   if (!options.model.noise.empty()) {
     SINEW_ASSIGN(noise, eval::NoiseSequence::read(options.model.noise));
   }
-  dataset::DatasetOptions dataset_options;
-  dataset_options.index_mode =
-      options.index_mode == "python" ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp;
-  const auto start = std::chrono::steady_clock::now();
-  SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data,
-               dataset::Dataset::open(options.dataset_path, dataset_options));
   EvalCosts costs;
-  costs.dataset_load_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  for (const std::string& notice : data->info().notices) {
-    log_info("notice: {}", notice);
-  }
-
+  SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data, open_dataset(options, costs));
   SINEW_ASSIGN(LoadedPolicy loaded, load_policy(options.model));
   costs.model_load_ms = loaded.load_ms;
   const PolicyInfo& info = loaded.policy.info();
@@ -220,9 +228,7 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
     SINEW_TRY(eval::check_plot_size(targets, compared_dims(options, info)));
   }
   log_settings(options, info);
-  warn_about_rows_outside(info, options.index_mode);
-  SINEW_ASSIGN(std::vector<std::string> warnings, warn_about_dataset(options, info, *data));
-  warnings.insert(warnings.begin(), info.warnings.begin(), info.warnings.end());
+  SINEW_ASSIGN(const std::vector<std::string> warnings, warn_about_dataset(options, info, *data));
   PolicySource source(loaded.policy);
   SINEW_ASSIGN(const eval::OpenLoopReport report, evaluate(options, source, *data, noise));
   costs.policy_memory = loaded.policy.memory();
