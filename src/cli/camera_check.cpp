@@ -90,7 +90,7 @@ std::optional<Colour> shown_colour(dataset::Episode& episode, const std::string&
       }
     }
     for (size_t c = 0; c < 3; ++c) {
-      sum[c] += mean[c] / (255.0 * static_cast<double>(pixels.size() / 3)) / 3;
+      sum[c] += mean[c] / (255.0 * static_cast<double>(pixels.size()));  // 3 frames, 3 channels
     }
   }
   return sum;

@@ -147,12 +147,14 @@ Result<std::vector<StatisticsDifference>> compare_statistics(
     const preprocess::EmbodimentStatistics& checkpoint, const dataset::DatasetInfo& info,
     const io::JsonView& stats, const io::JsonView& relative) {
   std::vector<std::string_view> all;
+  all.reserve(kStatistics.size());
   for (const auto& entry : kStatistics) {
     all.push_back(entry.first);
   }
   SINEW_ASSIGN(std::vector<StatisticsPair> pairs,
                pair_statistics(checkpoint, info, stats, relative, all));
   std::vector<StatisticsDifference> out;
+  out.reserve(pairs.size());
   for (StatisticsPair& pair : pairs) {
     out.push_back(find_largest(std::move(pair)));
   }

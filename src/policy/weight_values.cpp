@@ -24,7 +24,7 @@ constexpr int64_t kBlock = 4096;
 // An IEEE number is NaN or infinite when all bits of its exponent are set.
 template <class Bits>
 std::optional<int64_t> find_exponent(const std::byte* data, int64_t count, Bits exponent) {
-  alignas(64) std::array<Bits, kBlock> block;
+  alignas(64) std::array<Bits, kBlock> block{};
   for (int64_t start = 0; start < count; start += kBlock) {
     const int64_t size = std::min(kBlock, count - start);
     std::memcpy(block.data(), data + static_cast<size_t>(start) * sizeof(Bits),

@@ -124,7 +124,7 @@ void check_action(const std::string& where, const ProcessorConfig& config, size_
 
 void check_doubtful_statistics(const io::JsonView& embodiment, const ProcessorConfig& config,
                                io::ResolvedConfig& resolved) {
-  const std::string where = embodiment.where();
+  const std::string& where = embodiment.where();
   for (const std::string& key : config.modalities.state.keys) {
     const Statistics& statistics = config.statistics.state.at(key);
     const ScalingKind kind = state_scaling_kind(config, key);
