@@ -30,7 +30,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "engine": ("ops", "kernels/cpu", "io"),
     "policy": ("model/gr00t_n1d6", "preprocess", "engine", "io"),
     "eval": ("policy", "dataset"),
-    "cli": ("eval",),
+    "synth": ("model/gr00t_n1d6", "preprocess", "io"),
+    "cli": ("eval", "synth"),
 }
 
 # Pattern of an included path -> prefixes of src/ where it may be included.

@@ -70,6 +70,14 @@ struct PolicyInfo {
       warnings;  // what is probably wrong, and that the policy runs with all the same
 };
 
+// The sizes of one prepared observation as the network sees it.
+struct InputShape {
+  int64_t views = 0;  // frames
+  int64_t image_height = 0, image_width = 0;
+  int64_t tokens = 0;        // of the prompt, image tokens included
+  int64_t image_tokens = 0;  // of all views
+};
+
 // Preprocessed inputs of one observation, independent of any device. Move-only; reusable for a
 // later prepare.
 class PreparedInputs {
@@ -78,6 +86,9 @@ class PreparedInputs {
   PreparedInputs(PreparedInputs&&) noexcept;
   PreparedInputs& operator=(PreparedInputs&&) noexcept;
   ~PreparedInputs();
+
+  // All 0 before the first successful prepare.
+  InputShape shape() const;
 
   struct Impl;
 
@@ -126,6 +137,17 @@ class Policy {
   // A batch: samples of one call. Prompts may differ; the site dumps of a batch are left-padded as
   // the original pads. Observations and chunks have equal sizes.
   Status act_batch(std::span<const Observation> observations, std::span<ActionChunk> chunks);
+
+  // What one stage of the network ("vision", "language", "action", "denoise<i>") has to do in one
+  // call, counted from the recorded plan.
+  struct StageCost {
+    std::string stage;
+    int64_t flop = 0;
+    int64_t weight_bytes = 0;  // parameters read
+  };
+
+  // Of every stage in order, for the shapes of the last call or of a default observation.
+  std::vector<StageCost> stage_costs() const;
 
   // What the network and its memory look like, for `sinew inspect`: the recorded plan as text for
   // `stage` 0 to 4 (recorded, folded, precision, selected, placed), for the shapes of the last call

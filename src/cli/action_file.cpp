@@ -1,6 +1,7 @@
 #include "cli/action_file.h"
 
 #include "base/error.h"
+#include "cli/json_text.h"
 #include "eval/report.h"
 #include "io/file.h"
 #include "io/npy.h"
@@ -12,14 +13,6 @@
 
 namespace sinew::cli {
 namespace {
-
-io::Json rows_json(std::span<const float> values, int64_t width) {
-  io::Json rows = io::Json::array();
-  for (size_t at = 0; width > 0 && at < values.size(); at += static_cast<size_t>(width)) {
-    rows.push_back(values.subspan(at, static_cast<size_t>(width)));
-  }
-  return rows;
-}
 
 struct BatchArray {
   std::string name;
@@ -66,10 +59,10 @@ io::Json config_json(const PolicyInfo& info) {
 io::Json chunk_json(const ActionChunk& chunk, const PolicyInfo& info) {
   io::Json actions = io::Json::object();
   for (const ActionValues& action : chunk.actions) {
-    actions[action.key] = rows_json(action.values, action.dims);
+    actions[action.key] = eval::rows_json(action.values, action.dims);
   }
   return {{"actions", std::move(actions)},
-          {"normalized", rows_json(chunk.normalized, chunk.max_action_dim)},
+          {"normalized", eval::rows_json(chunk.normalized, chunk.max_action_dim)},
           {"timings_ms", eval::timings_json(chunk.timings)},
           {"config", config_json(info)},
           {"notices", info.notices},
@@ -100,7 +93,7 @@ Status write_actions(const std::filesystem::path& path, std::span<const ActionCh
   SINEW_TRY(check_action_path(path));
   const std::string ending = path.extension().string();
   if (ending == ".json") {
-    return io::write_file_atomic(path, chunks_json(chunks, info).dump(1) + "\n");
+    return io::write_file_atomic(path, json_text(chunks_json(chunks, info), 1));
   }
   const std::vector<BatchArray> arrays = batch_arrays(chunks);
   if (ending == ".npz") {

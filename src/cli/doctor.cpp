@@ -29,17 +29,6 @@ struct Finding {
   std::string advice;  // empty: nothing to do
 };
 
-std::vector<std::string> vector_extensions(const CpuInfo& cpu) {
-  std::vector<std::string> found;
-  for (const char* flag : {"avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16",
-                           "amx_int8", "asimd", "asimddp", "bf16", "i8mm"}) {
-    if (cpu.has(flag)) {
-      found.emplace_back(flag);
-    }
-  }
-  return found;
-}
-
 Finding check_extensions(const CpuInfo& cpu) {
   const std::vector<std::string> found = vector_extensions(cpu);
   Finding finding{"vector extensions", fmt::format("{}", fmt::join(found, " ")), ""};

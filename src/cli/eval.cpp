@@ -17,6 +17,7 @@
 #include "eval/saved_actions.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
+#include "io/json.h"
 
 #include <fmt/ranges.h>
 
@@ -49,8 +50,13 @@ Status check_options(const EvalOptions& options, const FlagList& flags) {
   if (!options.get_performance_stats && !options.save_plot_path.empty()) {
     return usage_error("--save-plot-path needs what --no-get-performance-stats turns off");
   }
+  if (!options.get_performance_stats && !options.model.profile &&
+      flags.given("skip-timing-steps")) {
+    return usage_error("--skip-timing-steps shapes figures that --no-get-performance-stats hides");
+  }
   if (!options.save_actions.empty()) {
     SINEW_TRY(eval::check_saved_actions_path(options.save_actions));
+    SINEW_TRY(check_not_input("save-actions", options.save_actions, "noise", options.model.noise));
     SINEW_TRY(io::check_writable(options.save_actions));
   }
   if (!options.save_plot_path.empty()) {
@@ -59,6 +65,23 @@ Status check_options(const EvalOptions& options, const FlagList& flags) {
       return check_folder_creatable("save-plot-path", options.save_plot_path);
     }
     return io::check_writable(targets.front().path);
+  }
+  return {};
+}
+
+// A data set without readable statistics is no complete one (spec/dataset.md section 1), although
+// the policy normalises with the checkpoint's.
+Status check_statistics_file(const dataset::Dataset& data) {
+  const std::filesystem::path path = data.path() / "meta" / "stats.json";
+  const std::string remedy = fmt::format("`sinew stats {}` writes it", data.path().string());
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    return not_found("{} is missing; {}", path.string(), remedy);
+  }
+  SINEW_ASSIGN(const io::Json document, io::read_json_file(path));
+  if (!document.is_object()) {
+    return bad_input("{}: expected an object of features; {} anew with --refresh", path.string(),
+                     remedy);
   }
   return {};
 }
@@ -186,12 +209,38 @@ Result<std::unique_ptr<dataset::Dataset>> open_dataset(const EvalOptions& option
   const auto start = std::chrono::steady_clock::now();
   SINEW_ASSIGN(std::unique_ptr<dataset::Dataset> data,
                dataset::Dataset::open(options.dataset_path, dataset_options));
+  SINEW_TRY(check_statistics_file(*data));
   costs.dataset_load_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   for (const std::string& notice : data->info().notices) {
     log_info("notice: {}", notice);
   }
   return data;
+}
+
+// Empty without --profile.
+std::string profile_text(const EvalOptions& options, const eval::OpenLoopReport& report) {
+  if (!options.model.profile) {
+    return "";
+  }
+  return report.latency.count == 0
+             ? "no profile: no call was timed (--skip-timing-steps)\n"
+             : profile_table(report.mean_timings, "component, mean of timed calls");
+}
+
+// The result for people.
+std::string page(const EvalOptions& options, const eval::OpenLoopReport& report,
+                 const EvalCosts& costs, const std::string& profile,
+                 const std::vector<std::string>& written) {
+  std::string out = options.get_performance_stats
+                        ? eval_summary(report, costs, options.skip_timing_steps, has_colour(stdout))
+                        : fmt::format("{} trajectories predicted\n", report.trajectories.size());
+  out += profile.empty() ? "" : "\n" + profile;
+  for (const std::string& path : written) {
+    out += fmt::format("\nwritten {}", path);
+  }
+  out += written.empty() ? "" : "\n";
+  return out;
 }
 
 Result<eval::OpenLoopReport> evaluate(const EvalOptions& options, PolicySource& source,
@@ -214,6 +263,7 @@ Result<eval::OpenLoopReport> evaluate(const EvalOptions& options, PolicySource& 
 
 Status run_eval(const EvalOptions& options, const FlagList& flags) {
   SINEW_TRY(check_options(options, flags));
+  note_unused_seed(flags);
   eval::NoiseSequence noise;
   if (!options.model.noise.empty()) {
     SINEW_ASSIGN(noise, eval::NoiseSequence::read(options.model.noise));
@@ -243,24 +293,14 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
     written.push_back(options.save_actions);
   }
   std::string result;
-  const std::string profile =
-      options.model.profile ? profile_table(report.mean_timings, "component, mean of timed calls")
-                            : "";
+  const std::string profile = profile_text(options, report);
   if (options.output.json) {
     result = json_text(document(options, flags, info, warnings, report, costs, written), -1);
     if (!profile.empty()) {
       log_info("{}", profile);
     }
   } else {
-    const bool colour = has_colour(stdout);
-    result = options.get_performance_stats
-                 ? eval_summary(report, costs, options.skip_timing_steps, colour)
-                 : fmt::format("{} trajectories predicted\n", report.trajectories.size());
-    result += profile.empty() ? "" : "\n" + profile;
-    for (const std::string& path : written) {
-      result += fmt::format("\nwritten {}", path);
-    }
-    result += written.empty() ? "" : "\n";
+    result = page(options, report, costs, profile, written);
   }
   return print_result(result) ? Status() : internal_error("stdout cannot be written");
 }

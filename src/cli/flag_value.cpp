@@ -1,5 +1,6 @@
 #include "cli/flag_value.h"
 
+#include "base/ascii.h"
 #include "base/error.h"
 
 #include <fmt/ranges.h>
@@ -64,10 +65,7 @@ Status read_text(const Flag& flag, const std::string& text, std::string& out) {
 }
 
 Status read_switch(const Flag& flag, const std::string& text, bool& out) {
-  std::string lower = text;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  const std::string lower = ascii_lower(text);
   if (lower != "true" && lower != "false") {
     return usage_error("--{}: expected true or false, found \"{}\"", flag.name, text);
   }

@@ -1,4 +1,5 @@
 // `sinew infer`: one observation file in, one action chunk (or a batch of them) out.
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/action_file.h"
@@ -11,7 +12,11 @@
 #include "eval/observation_view.h"
 #include "io/file.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -21,15 +26,37 @@ namespace {
 // The flag wins; the file's tag is used without one; two different ones are a mistake.
 Result<std::string> settle_tag(const std::string& flag, const std::string& file,
                                const std::string& where) {
-  std::string lower = flag;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  const std::string lower = ascii_lower(flag);
   if (!lower.empty() && !file.empty() && lower != file) {
     return bad_input("{}: embodiment_tag is \"{}\", --embodiment-tag says \"{}\"; drop one of them",
                      where, file, flag);
   }
   return lower.empty() ? file : lower;
+}
+
+// A misspelt optional key would otherwise go unnoticed: the policy takes what it knows by name.
+void warn_about_unused_inputs(const ObservationFile& file, const PolicyInfo& info) {
+  std::vector<std::string> states;
+  for (const GroupShape& group : info.state) {
+    states.push_back(group.key);
+  }
+  std::set<std::string> unused;
+  const auto note = [&unused](const char* modality, const auto& given,
+                              const std::vector<std::string>& known) {
+    for (const auto& group : given) {
+      if (std::find(known.begin(), known.end(), group.key) == known.end()) {
+        unused.insert(fmt::format("{}.{} (the policy reads {})", modality, group.key,
+                                  fmt::join(known, ", ")));
+      }
+    }
+  };
+  for (const dataset::Step& step : file.steps) {
+    note("video", step.video, info.cameras);
+    note("state", step.state, states);
+  }
+  for (const std::string& text : unused) {
+    log_warning("observation: not used: {}", text);
+  }
 }
 
 // What was written, for a person.
@@ -55,6 +82,7 @@ Status run_infer(const InferOptions& options, const FlagList& flags) {
   }
   if (!options.output_path.empty()) {
     SINEW_TRY(check_action_path(options.output_path));
+    SINEW_TRY(check_not_input("output", options.output_path, "observation", options.observation));
     SINEW_TRY(io::check_writable(options.output_path));
   }
   SINEW_ASSIGN(const ObservationFile file, read_observation_file(options.observation));
@@ -62,12 +90,14 @@ Status run_infer(const InferOptions& options, const FlagList& flags) {
   if (!options.model.noise.empty()) {
     SINEW_ASSIGN(noise, eval::NoiseSequence::read(options.model.noise));
   }
+  note_unused_seed(flags);
   ModelOptions model = options.model;
   SINEW_ASSIGN(model.policy.embodiment_tag,
                settle_tag(model.policy.embodiment_tag, file.embodiment_tag, options.observation));
 
   SINEW_ASSIGN(LoadedPolicy loaded, load_policy(model));
   const PolicyInfo& info = loaded.policy.info();
+  warn_about_unused_inputs(file, info);
   SINEW_TRY(noise.check(info.horizon, info.max_action_dim));
   std::vector<eval::ObservationView> views(file.steps.size());
   std::vector<Observation> observations;

@@ -13,11 +13,14 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -56,6 +59,17 @@ std::vector<std::string> keys_of(const io::Json& object) {
     keys.push_back(key);
   }
   return keys;
+}
+
+// Stops flags that `known` does not list: they would change nothing of what is shown.
+Status check_effects(const FlagList& flags, std::span<const std::string_view> known,
+                     std::string_view why) {
+  for (const Flag& flag : flags.flags()) {
+    if (flag.is_given && std::find(known.begin(), known.end(), flag.name) == known.end()) {
+      return usage_error("--{} has no effect: {}", flag.name, why);
+    }
+  }
+  return {};
 }
 
 // ---- checkpoint ----
@@ -225,12 +239,13 @@ Status add_policy_sections(const InspectOptions& options, std::vector<Section>& 
         {"plan", heading(fmt::format("plan, stage {}", options.stage)) + plan + "\n", plan});
   }
   if (options.memory) {
+    SINEW_TRY(loaded.policy.warm_up());  // weights are packed for the first plan
     sections.push_back(memory_section(loaded.policy.memory()));
   }
   return {};
 }
 
-Status inspect_checkpoint(const InspectOptions& options) {
+Status inspect_checkpoint(const InspectOptions& options, const FlagList& flags) {
   SINEW_ASSIGN(const JointNames joints, read_joint_names(options.dataset_path));
   const PolicyOptions& policy = options.model.policy;
   SINEW_ASSIGN(const io::Checkpoint checkpoint,
@@ -251,11 +266,13 @@ Status inspect_checkpoint(const InspectOptions& options) {
     } else {
       status = std::move(config).status();
     }
-  } else if (options.plan || options.memory) {
-    return usage_error(
-        "--plan and --memory are of one embodiment: choose it with --embodiment-tag, one of {}",
-        fmt::join(checkpoint.statistics().keys(), ", "));
   } else {
+    constexpr std::array<std::string_view, 6> kOfAll{"model-path", "processor-path", "tensors",
+                                                     "json",       "verbose",        "quiet"};
+    SINEW_TRY(check_effects(
+        flags, kOfAll,
+        fmt::format("it is about one embodiment; choose one with --embodiment-tag: {}",
+                    fmt::join(checkpoint.statistics().keys(), ", "))));
     log_info("notice: --embodiment-tag TAG shows the resolved configuration and the statistics");
   }
   // What could be read is shown even when the rest could not; the exit code tells.
@@ -278,11 +295,11 @@ void add_groups(const char* modality, const std::map<std::string, dataset::Group
   }
 }
 
-Status inspect_dataset(const InspectOptions& options) {
-  if (options.plan || options.memory || options.tensors) {
-    return usage_error("--tensors, --plan and --memory are of a checkpoint; {} is a data set",
-                       options.model.policy.model_path);
-  }
+Status inspect_dataset(const InspectOptions& options, const FlagList& flags) {
+  constexpr std::array<std::string_view, 4> kKnown{"model-path", "json", "verbose", "quiet"};
+  SINEW_TRY(check_effects(
+      flags, kKnown,
+      fmt::format("it is about a checkpoint, {} is a data set", options.model.policy.model_path)));
   SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data,
                dataset::Dataset::open(options.model.policy.model_path));
   const dataset::DatasetInfo& info = data->info();
@@ -335,9 +352,9 @@ Status run_inspect(const InspectOptions& options, const FlagList& flags) {
   }
   std::error_code error;
   if (std::filesystem::exists(path / "meta" / "info.json", error)) {
-    return inspect_dataset(options);
+    return inspect_dataset(options, flags);
   }
-  return inspect_checkpoint(options);
+  return inspect_checkpoint(options, flags);
 }
 
 }  // namespace sinew::cli

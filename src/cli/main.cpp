@@ -44,6 +44,9 @@ Status run_verb(const Verb& verb, const Words& words) {
                : internal_error("stdout cannot be written");
   }
   SINEW_TRY(parse_flags(verb.name, words, flags));
+  if (options.output.quiet && options.output.verbose) {
+    return usage_error("--quiet and --verbose contradict each other; drop one of the two");
+  }
   if (options.output.quiet) {
     set_log_level(LogLevel::kWarning);
   } else if (options.output.verbose) {
@@ -53,7 +56,7 @@ Status run_verb(const Verb& verb, const Words& words) {
   return kBody(options, flags);
 }
 
-constexpr std::array<Verb, 5> kVerbs{{
+constexpr std::array<Verb, 7> kVerbs{{
     {"infer", "One observation in, one chunk of actions out.", run_verb<InferOptions, run_infer>},
     {"eval", "Open-loop evaluation: predictions against recorded trajectories.",
      run_verb<EvalOptions, run_eval>},
@@ -63,11 +66,15 @@ constexpr std::array<Verb, 5> kVerbs{{
      run_verb<StatsOptions, run_stats>},
     {"doctor", "What this machine offers, and what to do about what it lacks.",
      run_verb<DoctorOptions, run_doctor>},
+    {"bench", "Latency, throughput and memory of each component, against the machine's bounds.",
+     run_verb<BenchOptions, run_bench>},
+    {"synth", "A checkpoint folder with made-up weights in the true layout.",
+     run_verb<SynthOptions, run_synth>},
 }};
 
 // Verbs of the design that later versions bring.
-constexpr std::array<std::string_view, 9> kLaterVerbs{
-    "serve", "client", "calibrate", "build", "pipeline", "verify", "sweep", "bench", "synth"};
+constexpr std::array<std::string_view, 7> kLaterVerbs{"serve",    "client", "calibrate", "build",
+                                                      "pipeline", "verify", "sweep"};
 
 std::string overview() {
   std::string out =

@@ -1,12 +1,12 @@
 #include "cli/observation_file.h"
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "io/json.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "preprocess/image/image.h"
 
-#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string_view>
@@ -16,13 +16,6 @@ namespace sinew::cli {
 namespace {
 
 constexpr size_t kMaxBatch = 256;
-
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
 
 // ---- JSON ----
 
@@ -89,7 +82,7 @@ Result<TaggedStep> read_object(const io::JsonView& object, const std::filesystem
   if (object.has("embodiment_tag")) {
     SINEW_ASSIGN(const io::JsonView tag, object.at("embodiment_tag"));
     SINEW_ASSIGN(std::string text, tag.as_string());
-    out.embodiment_tag = lower_case(std::move(text));
+    out.embodiment_tag = ascii_lower(std::move(text));
   }
   SINEW_ASSIGN(const io::JsonView video, object.at("video"));
   SINEW_TRY(video.expect_object());
@@ -215,7 +208,7 @@ Status take_texts(const Entries& entries, const std::string& where, ObservationF
       file.steps.front().language = text;
       has_language = true;
     } else if (name == "embodiment_tag") {
-      file.embodiment_tag = lower_case(text);
+      file.embodiment_tag = ascii_lower(text);
     }
   }
   if (!has_language) {
@@ -249,7 +242,7 @@ Result<ObservationFile> read_npz_observation(const std::filesystem::path& path) 
 }  // namespace
 
 Result<ObservationFile> read_observation_file(const std::filesystem::path& path) {
-  const std::string ending = lower_case(path.extension().string());
+  const std::string ending = ascii_lower(path.extension().string());
   if (ending == ".json") {
     return read_json_observation(path);
   }

@@ -210,4 +210,40 @@ void declare_flags(FlagList& flags, DoctorOptions& options) {
   declare_output(flags, options.output);
 }
 
+void declare_flags(FlagList& flags, BenchOptions& options) {
+  flags.group("What to measure");
+  declare_checkpoint(flags, options.model);
+  flags
+      .add("synthetic", &options.synthetic,
+           "in place of CHECKPOINT: made-up weights at these sizes, in a temporary folder")
+      .choices({"n1.6-3b", "nano"});
+  flags
+      .add("views", &options.views,
+           "frames a call, over all cameras and times; default: the checkpoint's")
+      .at_least(1);
+  flags.add("image-size", &options.image_size, "of every frame").value_name("HxW");
+  flags
+      .add("text-tokens", &options.text_tokens,
+           "tokens of the prompt besides those of the images; default: a short instruction")
+      .at_least(1);
+  flags.add("batch", &options.batch, "observations a call").at_least(1);
+  flags.add("iterations", &options.iterations, "timed calls").at_least(1);
+  flags.add("warmup", &options.warmup, "calls before them").at_least(0);
+  flags.add("seed", &options.model.policy.seed,
+            "of frames, states and noise, and of --synthetic's weights");
+  declare_model(flags, options.model);
+  declare_output(flags, options.output);
+}
+
+void declare_flags(FlagList& flags, SynthOptions& options) {
+  flags.group("Checkpoint");
+  flags.positional("profile", &options.profile, "whose sizes: GR00T N1.6 or a small test network")
+      .choices({"n1.6-3b", "nano"})
+      .value_name("n1.6-3b|nano");
+  flags.add("output", &options.output_path, "folder to write; it may not exist, or be empty")
+      .value_name("DIR");
+  flags.add("seed", &options.seed, "of the weights; equal seeds give equal bytes on any machine");
+  declare_output(flags, options.output);
+}
+
 }  // namespace sinew::cli

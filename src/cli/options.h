@@ -88,10 +88,31 @@ struct DoctorOptions {
   OutputOptions output;
 };
 
+struct BenchOptions {
+  ModelOptions model;
+  OutputOptions output;
+  std::string synthetic;
+  std::optional<int64_t> views;
+  std::string image_size = "480x640";
+  std::optional<int64_t> text_tokens;
+  int64_t batch = 1;
+  int64_t iterations = 20;
+  int64_t warmup = 5;
+};
+
+struct SynthOptions {
+  OutputOptions output;
+  std::string profile;
+  std::string output_path;
+  uint64_t seed = 42;
+};
+
 void declare_flags(FlagList& flags, InferOptions& options);
 void declare_flags(FlagList& flags, EvalOptions& options);
 void declare_flags(FlagList& flags, InspectOptions& options);
 void declare_flags(FlagList& flags, StatsOptions& options);
 void declare_flags(FlagList& flags, DoctorOptions& options);
+void declare_flags(FlagList& flags, BenchOptions& options);
+void declare_flags(FlagList& flags, SynthOptions& options);
 
 }  // namespace sinew::cli

@@ -52,7 +52,8 @@ CLI::Option* declare(CLI::App& app, const Flag& flag) {
   if (flag.is_list()) {
     return option->expected(1, kManyValues);
   }
-  return option->expected(1);
+  // Several are refused by parse_flags, in the flags' own words.
+  return option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 std::vector<std::string> flag_names(const FlagList& flags) {
@@ -62,6 +63,22 @@ std::vector<std::string> flag_names(const FlagList& flags) {
     names.insert(names.end(), flag.alias_names.begin(), flag.alias_names.end());
   }
   return names;
+}
+
+// CLI11 takes whatever follows a flag as its value, another flag too: that value was forgotten.
+Status check_values(const FlagList& flags, std::span<const std::string> words) {
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
+    if (!words[i].starts_with("--") || !words[i + 1].starts_with("--")) {
+      continue;
+    }
+    const Flag* flag = flags.find(normalized(words[i]).substr(2));
+    const std::string next = normalized(words[i + 1]).substr(2);
+    if (flag != nullptr && !flag->is_switch() &&
+        flags.find(next.substr(0, next.find('='))) != nullptr) {
+      return usage_error("--{}: a value is missing, {} follows", flag->name, words[i + 1]);
+    }
+  }
+  return {};
 }
 
 Status unexpected(const std::string& verb, const std::string& word, const FlagList& flags) {
@@ -157,6 +174,7 @@ bool asks_for_help(std::span<const std::string> words) {
 }
 
 Status parse_flags(const std::string& verb, std::span<const std::string> words, FlagList& flags) {
+  SINEW_TRY(check_values(flags, words));
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
@@ -177,8 +195,14 @@ Status parse_flags(const std::string& verb, std::span<const std::string> words, 
     return unexpected(verb, word, flags);
   }
   for (size_t i = 0; i < options.size(); ++i) {
-    if (options[i]->count() > 0) {
-      SINEW_TRY(set_flag(flags.flags()[i], options[i]->results()));
+    Flag& flag = flags.flags()[i];
+    const std::vector<std::string>& values = options[i]->results();
+    if (!flag.is_list() && !flag.is_switch() && values.size() > 1) {
+      return usage_error("--{} is given {} times ({}); give it once", flag.name, values.size(),
+                         fmt::join(values, ", "));
+    }
+    if (!values.empty()) {
+      SINEW_TRY(set_flag(flag, values));
     }
   }
   return {};

@@ -69,6 +69,23 @@ Status check_original(const OriginalBackendOptions& original, const FlagList& fl
   return {};
 }
 
+Status check_not_input(const std::string& flag, const std::string& path,
+                       const std::string& input_flag, const std::string& input) {
+  std::error_code none;  // either may not exist
+  if (!input.empty() && std::filesystem::equivalent(path, input, none)) {
+    return usage_error(
+        "--{} {}: is the file that --{} reads and would overwrite it; choose another", flag, path,
+        input_flag);
+  }
+  return {};
+}
+
+void note_unused_seed(const FlagList& flags) {
+  if (flags.given("seed") && flags.given("noise")) {
+    log_info("notice: --seed is ignored: --noise gives the initial noise");
+  }
+}
+
 std::string profile_table(const Timings& timings, const std::string& title) {
   const double whole = timings.end_to_end_ms;
   Table table({title, "ms", "share"}, {false, true, true});

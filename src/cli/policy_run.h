@@ -39,6 +39,13 @@ Result<LoadedPolicy> load_policy(const ModelOptions& options);
 // is given and changes nothing.
 Status check_original(const OriginalBackendOptions& original, const FlagList& flags);
 
+// Fails (kUsage) when `path` is a file that the run reads as `input_flag`: it would be lost.
+Status check_not_input(const std::string& flag, const std::string& path,
+                       const std::string& input_flag, const std::string& input);
+
+// Says of --seed that it changes nothing next to --noise.
+void note_unused_seed(const FlagList& flags);
+
 // Component, milliseconds and share of the end-to-end time (--profile).
 std::string profile_table(const Timings& timings, const std::string& title);
 

@@ -1,5 +1,6 @@
 // `sinew stats`: writes meta/stats.json and meta/relative_stats.json of a data set, or shows how a
 // checkpoint's statistics differ from them (spec/dataset.md sections 2 to 4).
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/json_text.h"
@@ -23,13 +24,6 @@ namespace sinew::cli {
 namespace {
 
 constexpr std::array<const char*, 6> kNames{"mean", "std", "min", "max", "q01", "q99"};
-
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
 
 // The document of a statistics file; an empty object when there is none, or with --refresh.
 Result<io::Json> read_existing(const std::filesystem::path& path, bool refresh) {
@@ -120,16 +114,20 @@ Result<preprocess::Modalities> read_modality_file(const StatsOptions& options) {
   const io::JsonView root(document, options.modality_config_path);
   SINEW_TRY(root.expect_object());
   if (root.has("action")) {
+    if (!options.embodiment_tag.empty()) {
+      log_info("notice: --embodiment-tag is ignored: {} configures one robot and names none",
+               options.modality_config_path);
+    }
     return preprocess::parse_modalities(root);
   }
   const std::vector<std::string> tags = root.keys();
-  const std::string wanted = lower_case(options.embodiment_tag);
+  const std::string wanted = ascii_lower(options.embodiment_tag);
   if (wanted.empty() && tags.size() != 1) {
     return usage_error("{} configures {} embodiments; choose one with --embodiment-tag",
                        options.modality_config_path, tags.size());
   }
   for (const std::string& tag : tags) {
-    if (wanted.empty() || lower_case(tag) == wanted) {
+    if (wanted.empty() || ascii_lower(tag) == wanted) {
       SINEW_ASSIGN(const io::JsonView entry, root.at(tag));
       return preprocess::parse_modalities(entry);
     }
@@ -150,7 +148,7 @@ Result<std::optional<preprocess::Modalities>> settle_modalities(const StatsOptio
         "--modality-config-path, or by --embodiment-tag for the robots that sinew knows");
     return std::optional<preprocess::Modalities>();
   }
-  const std::string tag = lower_case(options.embodiment_tag);
+  const std::string tag = ascii_lower(options.embodiment_tag);
   const preprocess::BuiltinEmbodiment* known = preprocess::find_builtin_embodiment(tag);
   if (known == nullptr) {
     return not_found(

@@ -35,14 +35,6 @@ void for_each_field(std::string_view text, const Use& use) {
   }
 }
 
-// Files of /proc have no size to ask for. Empty when unreadable.
-std::string read_proc(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return file ? text.str() : "";
-}
-
 NvidiaInfo read_nvidia() {
   NvidiaInfo info;
   const std::filesystem::path root = "/proc/driver/nvidia";
@@ -83,6 +75,24 @@ int add_library(dl_phdr_info* object, size_t /*size*/, void* data) {
 }
 
 }  // namespace
+
+std::string read_proc(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return file ? text.str() : "";
+}
+
+std::vector<std::string> vector_extensions(const CpuInfo& cpu) {
+  std::vector<std::string> found;
+  for (const char* flag : {"avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16",
+                           "amx_int8", "asimd", "asimddp", "bf16", "i8mm"}) {
+    if (cpu.has(flag)) {
+      found.emplace_back(flag);
+    }
+  }
+  return found;
+}
 
 std::pair<std::string, std::string> split_library_name(std::string_view file_name) {
   constexpr std::string_view kEnding = ".so.";

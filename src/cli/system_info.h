@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,12 @@ struct SystemInfo {
 };
 
 SystemInfo read_system_info();
+
+// The vector instruction sets that matter to a policy, of those that the CPU has.
+std::vector<std::string> vector_extensions(const CpuInfo& cpu);
+
+// The text of a file of /proc or /sys, which have no size to ask for; empty when unreadable.
+std::string read_proc(const std::filesystem::path& path);
 
 // "libavcodec", "59.37.100" of "libavcodec.so.59.37.100"; both empty for a name that is no
 // versioned shared library.

@@ -13,5 +13,7 @@ Status run_eval(const EvalOptions& options, const FlagList& flags);
 Status run_inspect(const InspectOptions& options, const FlagList& flags);
 Status run_stats(const StatsOptions& options, const FlagList& flags);
 Status run_doctor(const DoctorOptions& options, const FlagList& flags);
+Status run_bench(const BenchOptions& options, const FlagList& flags);
+Status run_synth(const SynthOptions& options, const FlagList& flags);
 
 }  // namespace sinew::cli

@@ -66,8 +66,4 @@ class Backend {
 // resolve_threads gives it.
 std::unique_ptr<Backend> make_cpu_backend(int threads);
 
-// 0 means the number of physical cores; more than the logical ones is clipped to them, with the
-// reason in `note`.
-int resolve_threads(int requested, std::string& note);
-
 }  // namespace sinew::engine

@@ -1,18 +1,15 @@
-// The CPU backend: leaf lowerings only, so that what runs is the definition itself.
+// The CPU backend: one thread pool, one arena, one workspace, and the parameters as kernels want
+// them.
 #include "base/check.h"
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "engine/backend.h"
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/weights.h"
 #include "tensor/buffer.h"
 
-#include <omp.h>
-
 #include <algorithm>
-#include <fstream>
-#include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,10 +20,15 @@ using KernelList = std::vector<std::unique_ptr<cpu::Kernel>>;
 
 class CpuProgram final : public Program {
  public:
-  CpuProgram(const ops::Plan& plan, int threads)
-      : plan_(plan), stages_(plan.stages.size()), threads_(threads) {}
+  CpuProgram(const ops::Plan& plan, ThreadPool& pool)
+      : plan_(plan), pool_(pool), stages_(plan.stages.size()) {}
 
-  void run_once() override { run_all(once_); }
+  void run_once() override {
+    run_all(once_);
+    // Much of what once-steps read is of no use afterwards: a tenth of a policy's parameters.
+    once_.clear();
+    once_weights_.reset();
+  }
 
   void run_stage(size_t stage) override { run_all(stages_[stage]); }
 
@@ -44,8 +46,9 @@ class CpuProgram final : public Program {
   Status make(const WeightSource& weights, cpu::WeightCache& cache) {
     SINEW_ASSIGN(constants_, Buffer::allocate(plan_.constant_bytes));
     constant_memory_ = constants_.data();
+    once_weights_ = std::make_unique<cpu::WeightCache>(pool_);
     for (const ops::Call& call : plan_.once_calls) {
-      SINEW_TRY(make_call(call, weights, cache, once_));
+      SINEW_TRY(make_call(call, weights, *once_weights_, once_));
     }
     for (const ops::Call& call : plan_.calls) {
       const int32_t stage = plan_.steps[static_cast<size_t>(call.first_step)].stage;
@@ -63,36 +66,73 @@ class CpuProgram final : public Program {
 
  private:
   void run_all(const KernelList& kernels) {
-    omp_set_num_threads(threads_);
+    const cpu::RunContext context{.workspace = workspace_, .pool = pool_};
     for (const auto& kernel : kernels) {
-      kernel->run(workspace_);
+      kernel->run(context);
     }
   }
 
-  Status make_call(const ops::Call& call, const WeightSource& weights, cpu::WeightCache& cache,
-                   KernelList& into) {
-    const ops::Step& step = plan_.steps[static_cast<size_t>(call.first_step)];
-    cpu::BoundStep bound{
-        .op = step.op, .attributes = step.attributes, .srcs = {}, .src_is_weight = {}, .dsts = {}};
+  // A step with its operands' addresses. Results that a composite keeps to itself have none.
+  cpu::BoundStep bind_step(const ops::Step& step, const WeightSource& weights) const {
+    cpu::BoundStep bound{.op = step.op,
+                         .attributes = step.attributes,
+                         .srcs = {},
+                         .src_is_weight = {},
+                         .dsts = {},
+                         .product_dtype = plan_.product_dtype,
+                         .threads = pool_.threads()};
     for (const ops::Value src : step.srcs) {
       const bool is_weight =
           src.valid() && plan_.info(plan_.root(src)).kind == ops::ValueKind::kWeight;
       bound.src_is_weight.push_back(is_weight);
       bound.srcs.push_back(!src.valid() ? ConstTensorView()
                            : is_weight  ? weight_view(src, weights)
-                                        : view(src));
+                                        : view_if_placed(src));
     }
     for (const ops::Value dst : step.dsts) {
-      bound.dsts.push_back(view(dst));
+      bound.dsts.push_back(view_if_placed(dst));
     }
-    auto kernel = cpu::cpu_rows()[static_cast<size_t>(call.row)].make(bound, cache);
+    return bound;
+  }
+
+  TensorView view_if_placed(ops::Value value) const {
+    const ops::Placement& place = plan_.placements[static_cast<size_t>(plan_.root(value).id)];
+    if (place.region == ops::Region::kNone) {
+      return {nullptr, plan_.info(value).dtype, plan_.info(value).shape};
+    }
+    return view(value);
+  }
+
+  Status make_call(const ops::Call& call, const WeightSource& weights, cpu::WeightCache& cache,
+                   KernelList& into) {
+    std::vector<cpu::BoundStep> steps;
+    for (int32_t s = call.first_step; s < call.end_step; ++s) {
+      steps.push_back(bind_step(plan_.steps[static_cast<size_t>(s)], weights));
+    }
+    const auto row = static_cast<size_t>(call.row);
+    auto kernel = call.composite >= 0 ? cpu::cpu_composite_rows()[row].make(steps, cache)
+                                      : cpu::cpu_rows()[row].make(steps.front(), cache);
+    const ops::Step& first = plan_.steps[static_cast<size_t>(call.first_step)];
     if (!kernel.ok()) {
       return std::move(kernel).status().with(
-          fmt::format("{} recorded at {}:{}", ops::op_name(step.op), step.file, step.line));
+          fmt::format("{} recorded at {}:{}", ops::op_name(first.op), first.file, first.line));
     }
     workspace_bytes_ = std::max(workspace_bytes_, kernel.value()->workspace_bytes());
     into.push_back(std::move(kernel).value());
+    release_copied(steps, weights);
     return {};
+  }
+
+  // Kernels hold copies of their parameters, but for tables that they look rows up in.
+  static void release_copied(const std::vector<cpu::BoundStep>& steps,
+                             const WeightSource& weights) {
+    for (const cpu::BoundStep& step : steps) {
+      for (size_t i = 0; i < step.srcs.size(); ++i) {
+        if (step.src_is_weight[i] && step.op != ops::OpKind::kEmbed) {
+          weights.release(step.srcs[i]);
+        }
+      }
+    }
   }
 
   // A weight, or the slice of one, in its stored type.
@@ -105,6 +145,8 @@ class CpuProgram final : public Program {
   }
 
   const ops::Plan& plan_;
+  ThreadPool& pool_;
+  std::unique_ptr<cpu::WeightCache> once_weights_;  // of once-steps, until they have run
   Buffer constants_;
   std::byte* constant_memory_ = nullptr;  // of constants_
   std::byte* arena_ = nullptr;
@@ -112,14 +154,16 @@ class CpuProgram final : public Program {
   KernelList once_;
   std::vector<KernelList> stages_;
   size_t workspace_bytes_ = 0;
-  int threads_;
 };
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads) : threads_(threads) {
+  explicit CpuBackend(int threads) : pool_(threads), cache_(pool_) {
     for (const cpu::CpuRow& row : cpu::cpu_rows()) {
       rows_.push_back(row.row);
+    }
+    for (const cpu::CpuCompositeRow& row : cpu::cpu_composite_rows()) {
+      composite_rows_.push_back(row.row);
     }
   }
 
@@ -127,13 +171,12 @@ class CpuBackend final : public Backend {
 
   std::span<const ops::LeafRow> leaf_rows() const override { return rows_; }
 
-  std::span<const ops::CompositeRow> composite_rows() const override { return {}; }
+  std::span<const ops::CompositeRow> composite_rows() const override { return composite_rows_; }
 
   Result<std::unique_ptr<Program>> bind(const ops::Plan& plan,
                                         const WeightSource& weights) override {
-    omp_set_num_threads(threads_);
     SINEW_TRY(grow(arena_, plan.arena_bytes));
-    auto program = std::make_unique<CpuProgram>(plan, threads_);
+    auto program = std::make_unique<CpuProgram>(plan, pool_);
     program->set_arena(arena_.data());
     SINEW_TRY(program->make(weights, cache_));
     SINEW_TRY(grow(workspace_, program->workspace_bytes()));
@@ -161,47 +204,18 @@ class CpuBackend final : public Backend {
   }
 
   std::vector<ops::LeafRow> rows_;
+  std::vector<ops::CompositeRow> composite_rows_;
+  ThreadPool pool_;
   cpu::WeightCache cache_;
   Buffer arena_;
   Buffer workspace_;
   int generation_ = 0;
-  int threads_;
 };
-
-// Distinct (physical id, core id) pairs of /proc/cpuinfo; 0 where the kernel does not say (arm64).
-int physical_cores() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  std::set<std::pair<std::string, std::string>> cores;
-  std::string package;
-  for (std::string line; std::getline(cpuinfo, line);) {
-    const std::string value = line.substr(std::min(line.size(), line.find(':') + 1));
-    if (line.starts_with("physical id")) {
-      package = value;
-    } else if (line.starts_with("core id")) {
-      cores.emplace(package, value);
-    }
-  }
-  return static_cast<int>(cores.size());
-}
 
 }  // namespace
 
 std::unique_ptr<Backend> make_cpu_backend(int threads) {
   return std::make_unique<CpuBackend>(threads);
-}
-
-int resolve_threads(int requested, std::string& note) {
-  const int logical = std::max(1, omp_get_num_procs());
-  if (requested > logical) {
-    note = fmt::format("{} asked for, {} logical processors available", requested, logical);
-    return logical;
-  }
-  if (requested > 0) {
-    return requested;
-  }
-  const int physical = physical_cores();
-  note = "physical cores";
-  return physical > 0 ? std::min(physical, logical) : logical;
 }
 
 }  // namespace sinew::engine

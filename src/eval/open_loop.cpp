@@ -135,8 +135,11 @@ Status OpenLoopRun::settle_keys() {
   const std::vector<std::string> known = group_keys(info.action);
   const dataset::DatasetInfo& data = dataset_.info();
   for (const std::string& key : options_.action_keys.empty() ? known : options_.action_keys) {
-    const auto group = std::find_if(info.action.begin(), info.action.end(),
-                                    [&](const GroupShape& shape) { return shape.key == key; });
+    const auto is_key = [&key](const auto& group) { return group.key == key; };
+    if (std::any_of(report_.keys.begin(), report_.keys.end(), is_key)) {
+      return usage_error("--modality-keys: action key \"{}\" is named twice", key);
+    }
+    const auto group = std::find_if(info.action.begin(), info.action.end(), is_key);
     if (group == info.action.end()) {
       return usage_error("--modality-keys: the policy has no action key \"{}\"; it has: {}", key,
                          fmt::join(known, ", "));

@@ -50,6 +50,14 @@ io::Json latency_json(const LatencyStats& stats) {
   return object;
 }
 
+io::Json rows_json(std::span<const float> values, int64_t width) {
+  io::Json rows = io::Json::array();
+  for (size_t at = 0; width > 0 && at < values.size(); at += static_cast<size_t>(width)) {
+    rows.push_back(values.subspan(at, static_cast<size_t>(width)));
+  }
+  return rows;
+}
+
 io::Json timings_json(const Timings& timings) {
   return {{"preprocess", timings.preprocess_ms}, {"tokenize", timings.tokenize_ms},
           {"vision", timings.vision_ms},         {"language", timings.language_ms},
@@ -70,7 +78,9 @@ io::Json report_json(const OpenLoopReport& report, bool with_statistics) {
     document["per_key"] = per_key_json(report.per_key);
     document["latency_ms"] = latency_json(report.latency);
     document["data_ms"] = latency_json(report.data);
-    document["components_ms"] = timings_json(report.mean_timings);
+    // Nothing timed is no time of zero.
+    document["components_ms"] =
+        report.latency.count == 0 ? io::Json() : timings_json(report.mean_timings);
   }
   return document;
 }

@@ -1,6 +1,7 @@
 #include "eval/saved_actions.h"
 
 #include "base/error.h"
+#include "eval/report.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/npy.h"
@@ -23,14 +24,6 @@ std::vector<float> cut_columns(std::span<const float> values, int64_t width, int
     out.insert(out.end(), row.begin(), row.end());
   }
   return out;
-}
-
-io::Json nested_rows(std::span<const float> values, int64_t width) {
-  io::Json rows = io::Json::array();
-  for (size_t at = 0; at < values.size(); at += static_cast<size_t>(width)) {
-    rows.push_back(values.subspan(at, static_cast<size_t>(width)));
-  }
-  return rows;
 }
 
 Status save_npy(const std::filesystem::path& path, const OpenLoopReport& report) {
@@ -89,7 +82,7 @@ Status save_json(const std::filesystem::path& path, const OpenLoopReport& report
     for (const auto& [name, values] :
          {std::pair{"predicted", &trajectory.predicted}, {"recorded", &trajectory.recorded}}) {
       for (const KeyArrays& key : cut_keys(trajectory, report.keys, "", *values)) {
-        entry[name][key.name] = nested_rows(key.values, key.shape[1]);
+        entry[name][key.name] = rows_json(key.values, key.shape[1]);
       }
     }
     document.push_back(std::move(entry));

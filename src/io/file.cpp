@@ -216,14 +216,23 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t max_byte
   return text;
 }
 
-Status write_file_atomic(const std::filesystem::path& path,
-                         std::span<const std::span<const std::byte>> pieces) {
+Status stream_file_atomic(const std::filesystem::path& path,
+                          const std::function<Status(const ByteSink&)>& produce) {
   SINEW_TRY(refuse_special_target(path));
   SINEW_ASSIGN(TemporaryFile file, TemporaryFile::create(path));
-  for (const std::span<const std::byte> piece : pieces) {
-    SINEW_TRY(write_all(file.descriptor(), piece, path));
-  }
+  SINEW_TRY(produce(
+      [&](std::span<const std::byte> bytes) { return write_all(file.descriptor(), bytes, path); }));
   return file.commit(path);
+}
+
+Status write_file_atomic(const std::filesystem::path& path,
+                         std::span<const std::span<const std::byte>> pieces) {
+  return stream_file_atomic(path, [&](const ByteSink& sink) -> Status {
+    for (const std::span<const std::byte> piece : pieces) {
+      SINEW_TRY(sink(piece));
+    }
+    return {};
+  });
 }
 
 Status write_file_atomic(const std::filesystem::path& path, std::span<const std::byte> bytes) {
@@ -262,6 +271,16 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 MappedFile::~MappedFile() {
   if (data_ != nullptr) {
     ::munmap(const_cast<std::byte*>(data_), size_bytes_);
+  }
+}
+
+void MappedFile::release(std::span<const std::byte> part) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<uintptr_t>(part.data()) + part.size()) / page * page;
+  if (begin < end) {
+    // Advice: if it is not taken, the pages stay until the system needs them.
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,12 @@ Status write_file_atomic(const std::filesystem::path& path, std::string_view tex
 Status write_file_atomic(const std::filesystem::path& path,
                          std::span<const std::span<const std::byte>> pieces);
 
+// The same for bytes that are made while they are written: `produce` hands them to the sink in
+// order; its failure is that of the call.
+using ByteSink = std::function<Status(std::span<const std::byte>)>;
+Status stream_file_atomic(const std::filesystem::path& path,
+                          const std::function<Status(const ByteSink&)>& produce);
+
 // Whether a file could be written at `path` (its folder exists and is writable), asked before long
 // work.
 Status check_writable(const std::filesystem::path& path);
@@ -50,6 +57,10 @@ class MappedFile {
   static Result<MappedFile> open(const std::filesystem::path& path);
 
   std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
+
+  // Gives the memory of whole pages within `part` (of any mapping) back to the system; reading it
+  // again brings it back from the file.
+  static void release(std::span<const std::byte> part);
 
  private:
   const std::byte* data_ = nullptr;

@@ -234,12 +234,35 @@ const TensorEntry* SafetensorsFile::find(std::string_view name) const {
 
 Status write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                          const std::map<std::string, std::string>& metadata) {
+  return stream_safetensors(path, tensors, metadata, [&](size_t index, const ByteSink& sink) {
+    return sink(bytes_of(tensors[index].view));
+  });
+}
+
+Status stream_safetensors(
+    const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+    const std::map<std::string, std::string>& metadata,
+    const std::function<Status(size_t index, const ByteSink& sink)>& produce) {
   SINEW_ASSIGN(const std::string header, format_header(tensors, metadata, path.string()));
-  std::vector<std::span<const std::byte>> pieces = {std::as_bytes(std::span(header))};
-  for (const NamedTensor& tensor : tensors) {
-    pieces.push_back(bytes_of(tensor.view));
-  }
-  return write_file_atomic(path, std::span<const std::span<const std::byte>>(pieces));
+  return stream_file_atomic(path, [&](const ByteSink& file) -> Status {
+    SINEW_TRY(file(std::as_bytes(std::span(header))));
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      size_t left_bytes = tensors[i].view.bytes();
+      SINEW_TRY(produce(i, [&](std::span<const std::byte> bytes) {
+        if (bytes.size() > left_bytes) {
+          return internal_error("{}: tensor {}: more bytes than its shape has", path.string(),
+                                tensors[i].name);
+        }
+        left_bytes -= bytes.size();
+        return file(bytes);
+      }));
+      if (left_bytes != 0) {
+        return internal_error("{}: tensor {}: {} bytes are missing", path.string(), tensors[i].name,
+                              left_bytes);
+      }
+    }
+    return {};
+  });
 }
 
 void convert_to_f32(const ConstTensorView& src, std::span<float> dst) {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -68,6 +69,13 @@ struct NamedTensor {
 // metadata; atomic. Fails if a name occurs twice or is not UTF-8.
 Status write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                          const std::map<std::string, std::string>& metadata = {});
+
+// The same without the tensors in memory: of `tensors` only names, types and shapes are read, and
+// `produce(i, sink)` hands the bytes of tensor i to the sink, in any number of pieces. kInternal
+// when they are not as many as the shape says.
+Status stream_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                          const std::map<std::string, std::string>& metadata,
+                          const std::function<Status(size_t index, const ByteSink& sink)>& produce);
 
 // Element-wise conversion of any float or integer tensor (possibly unaligned) to f32. f64 and wide
 // integers round to nearest. Precondition: dst.size() == src.shape.elements().

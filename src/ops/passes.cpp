@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <vector>
 
 namespace sinew::ops {
 namespace {
@@ -43,6 +44,22 @@ Result<Call> select_leaf(const Plan& plan, int32_t index, std::span<const LeafRo
                                            : fmt::format("{}", fmt::join(call.refusals, "; ")));
 }
 
+// The name of a site whose value only the composite's own steps see; run whole, it would have no
+// memory.
+std::optional<std::string> site_inside(const Plan& plan, const CompositeCall& composite) {
+  for (const Site& site : plan.sites) {
+    const Value value = plan.root(site.value);
+    const int32_t producer = plan.info(value).producer;
+    const auto& results = composite.results;
+    if (producer >= composite.first_step && producer < composite.end_step &&
+        std::find_if(results.begin(), results.end(),
+                     [&](Value result) { return plan.root(result) == value; }) == results.end()) {
+      return site.name;
+    }
+  }
+  return std::nullopt;
+}
+
 // The outermost composite that begins exactly at `step` and is accepted whole, or -1.
 int32_t select_composite(const Plan& plan, int32_t step, std::span<const CompositeRow> rows,
                          Call& call) {
@@ -50,6 +67,10 @@ int32_t select_composite(const Plan& plan, int32_t step, std::span<const Composi
        ++c) {  // outer composites are recorded before their parts
     const CompositeCall& composite = plan.composites[c];
     if (composite.first_step != step || composite.end_step <= step) {
+      continue;
+    }
+    if (const std::optional<std::string> inside = site_inside(plan, composite)) {
+      call.refusals.push_back(fmt::format("{}: its {} is a site", composite.name, *inside));
       continue;
     }
     for (size_t r = 0; r < rows.size(); ++r) {
@@ -138,14 +159,86 @@ void fold_once(Plan& plan) {
   }
 }
 
+namespace {
+
+// Whether a step reads its source `index` as the operand of a matrix product.
+bool is_product_operand(const Plan& plan, const Step& step, size_t index) {
+  switch (step.op) {
+    case OpKind::kLinear:
+      return index == 0;
+    case OpKind::kAttention:
+      return true;
+    case OpKind::kGatherRows:  // moves rows: what they are read as decides
+      return index == 0 && plan.info(plan.root(step.dsts[0])).dtype == DType::kBf16;
+    default:
+      return false;
+  }
+}
+
+// Ops whose results backends can store as bf16. The others feed f32 arithmetic in every network so
+// far.
+bool can_store_bf16(OpKind op) {
+  switch (op) {
+    case OpKind::kEmbed:
+    case OpKind::kScatterRows:
+    case OpKind::kConcatRows:
+    case OpKind::kPixelShuffle:
+    case OpKind::kEulerStep:
+    case OpKind::kTimeSinusoid:
+    case OpKind::kRopeTable:
+    case OpKind::kResizePositions:
+      return false;
+    default:
+      return true;
+  }
+}
+
+// What only matrix products read is stored as they take it: that rounding happens there anyway.
+// Everything else, residual streams above all, stays f32. Backwards, so that every reader of a
+// value is known before its writer.
+void store_product_operands_as_bf16(Plan& plan) {
+  std::vector<bool> is_read(plan.values.size());
+  std::vector<bool> is_read_otherwise(plan.values.size());
+  for (const Value v : plan.outputs) {
+    is_read_otherwise[static_cast<size_t>(plan.root(v).id)] = true;
+  }
+  for (auto step = plan.steps.rbegin(); step != plan.steps.rend(); ++step) {
+    for (const Value dst : step->dsts) {
+      const auto i = static_cast<size_t>(plan.root(dst).id);
+      ValueInfo& info = plan.values[i];
+      if (is_read[i] && !is_read_otherwise[i] && !info.is_once && can_store_bf16(step->op)) {
+        info.dtype = DType::kBf16;
+      }
+    }
+    for (size_t s = 0; s < step->srcs.size(); ++s) {
+      if (step->srcs[s].valid()) {
+        const auto i = static_cast<size_t>(plan.root(step->srcs[s]).id);
+        is_read[i] = true;
+        is_read_otherwise[i] = is_read_otherwise[i] || !is_product_operand(plan, *step, s);
+      }
+    }
+  }
+  for (ValueInfo& info : plan.values) {
+    if (info.kind == ValueKind::kAlias) {
+      info.dtype = plan.values[static_cast<size_t>(info.alias_of)].dtype;
+    }
+  }
+}
+
+}  // namespace
+
 Status assign_precision(Plan& plan, Precision precision) {
-  if (precision != Precision::kFp32) {
-    return unsupported(
-        "precision {} is not available on the CPU backend of this build: use --precision fp32",
-        precision_name(precision));
+  if (precision != Precision::kFp32 && precision != Precision::kBf16) {
+    return unsupported("precision {} is not part of this build: use --precision fp32 or bf16",
+                       precision_name(precision));
   }
   for (ValueInfo& info : plan.values) {
     info.dtype = info.is_index ? DType::kI32 : DType::kF32;
+  }
+  plan.product_dtype = DType::kF32;
+  if (precision == Precision::kBf16) {
+    plan.product_dtype = DType::kBf16;
+    store_product_operands_as_bf16(plan);
   }
   return {};
 }

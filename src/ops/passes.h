@@ -39,8 +39,10 @@ struct CompositeRow {
 // and moves the steps to the front (order kept), so that they can be run at load.
 void fold_once(Plan& plan);
 
-// Pass 2. Gives every value its storage type. fp32: everything real is f32 (the CPU oracle).
-// kUnsupported for a precision that no backend of this build runs.
+// Pass 2. Gives every value its storage type, and matrix products theirs (Plan::product_dtype).
+// fp32: everything real is f32 (the CPU oracle). bf16: products take bf16 operands and sum in f32;
+// what only they read is stored as bf16, everything else as f32 (docs/numerics.md). kUnsupported
+// for a precision that no backend of this build runs.
 Status assign_precision(Plan& plan, Precision precision);
 
 // Pass 3. Walks composites from the outside in: the first row that accepts takes the whole range,

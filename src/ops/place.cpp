@@ -36,6 +36,21 @@ struct Lifetime {
   }
 };
 
+// Whether a composite that is run whole keeps the value to itself: it needs no memory.
+bool is_inner(const Plan& plan, const Call& call, Value value) {
+  if (call.composite < 0) {
+    return false;
+  }
+  const Value root = plan.root(value);
+  const int32_t producer = plan.info(root).producer;
+  if (producer < call.first_step || producer >= call.end_step) {
+    return false;
+  }
+  const auto& results = plan.composites[static_cast<size_t>(call.composite)].results;
+  return std::none_of(results.begin(), results.end(),
+                      [&](Value result) { return plan.root(result) == root; });
+}
+
 std::vector<Lifetime> lifetimes(const Plan& plan, bool keep_sites) {
   std::vector<Lifetime> lives(plan.values.size());
   for (size_t i = 0; i < lives.size(); ++i) {
@@ -50,13 +65,15 @@ std::vector<Lifetime> lifetimes(const Plan& plan, bool keep_sites) {
     }
   };
   for (size_t c = 0; c < plan.calls.size(); ++c) {
-    for (int32_t s = plan.calls[c].first_step; s < plan.calls[c].end_step; ++s) {
+    const Call& call = plan.calls[c];
+    for (int32_t s = call.first_step; s < call.end_step; ++s) {
       const Step& step = plan.steps[static_cast<size_t>(s)];
-      for (const Value v : step.srcs) {
-        touch(v, static_cast<int32_t>(c));
-      }
-      for (const Value v : step.dsts) {
-        touch(v, static_cast<int32_t>(c));
+      for (const auto* values : {&step.srcs, &step.dsts}) {
+        for (const Value v : *values) {
+          if (v.valid() && !is_inner(plan, call, v)) {
+            touch(v, static_cast<int32_t>(c));
+          }
+        }
       }
     }
   }

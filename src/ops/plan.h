@@ -104,6 +104,9 @@ struct Plan {
   std::vector<Value> inputs;
   std::vector<Value> outputs;
 
+  // By `assign_precision`: what matrix products take their operands in (f32, or bf16 with f32
+  // sums).
+  DType product_dtype = DType::kF32;
   // By `select`.
   std::vector<Call> once_calls;
   std::vector<Call> calls;

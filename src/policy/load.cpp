@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/backend.h"
+#include "engine/processors.h"
 #include "ops/passes.h"
 #include "policy/families.h"
 #include "policy/policy_impl.h"
@@ -43,9 +44,9 @@ Result<Execution> resolve_execution(const PolicyOptions& options) {
     }
     execution.precision = *precision;
   }
-  if (execution.precision != ops::Precision::kFp32) {
-    return unsupported("--precision {}: the CPU backend of this build runs fp32 only",
-                       options.precision);
+  if (execution.precision != ops::Precision::kFp32 &&
+      execution.precision != ops::Precision::kBf16) {
+    return unsupported("--precision {}: the CPU backend runs fp32 and bf16", options.precision);
   }
   return execution;
 }
@@ -161,7 +162,7 @@ Result<model::SampleShape> assumed_shape(const Policy::Impl& impl) {
 
 Status start_session(const PolicyOptions& options, const Execution& execution, Policy::Impl& impl) {
   std::string thread_note;
-  const int threads = engine::resolve_threads(options.threads, thread_note);
+  const int threads = engine::resolve_threads(options.threads, engine::processors(), thread_note);
   impl.info.device = execution.device;
   impl.info.precision = ops::precision_name(execution.precision);
   impl.info.config.push_back(

@@ -1,8 +1,10 @@
 // The public Policy: prepare, run, act.
 #include "sinew/policy.h"
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/philox.h"
+#include "ops/plan_cost.h"
 #include "policy/policy_impl.h"
 
 #include <algorithm>
@@ -57,6 +59,18 @@ PreparedInputs::PreparedInputs() : impl_(std::make_unique<Impl>()) {}
 PreparedInputs::PreparedInputs(PreparedInputs&&) noexcept = default;
 PreparedInputs& PreparedInputs::operator=(PreparedInputs&&) noexcept = default;
 PreparedInputs::~PreparedInputs() = default;
+
+InputShape PreparedInputs::shape() const {
+  if (!impl_->is_ready) {
+    return {};
+  }
+  const model::SampleShape& shape = impl_->shape;
+  return {.views = shape.views,
+          .image_height = shape.image_height,
+          .image_width = shape.image_width,
+          .tokens = shape.tokens,
+          .image_tokens = static_cast<int64_t>(impl_->image_rows.size())};
+}
 
 Policy::Policy(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
@@ -191,6 +205,17 @@ Status Policy::act_batch(std::span<const Observation> observations, std::span<Ac
     }
   }
   return impl_->dump ? impl_->dump->write_call(impl_->tokenizer.pad_token_id()) : Status();
+}
+
+std::vector<Policy::StageCost> Policy::stage_costs() const {
+  const auto precision = ops::precision_from_name(impl_->info.precision);
+  SINEW_CHECK(precision.has_value());
+  std::vector<StageCost> costs;
+  for (const ops::StageCost& cost :
+       ops::stage_costs(impl_->network->record(impl_->last_shape), *precision)) {
+    costs.push_back({cost.stage, cost.flop, cost.weight_bytes});
+  }
+  return costs;
 }
 
 Result<std::string> Policy::plan_text(int stage) {

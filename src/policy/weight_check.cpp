@@ -16,6 +16,10 @@ bool is_float(DType dtype) {
 
 }  // namespace
 
+void CheckpointWeights::release(const ConstTensorView& view) const {
+  io::MappedFile::release({static_cast<const std::byte*>(view.data), view.bytes()});
+}
+
 ConstTensorView CheckpointWeights::weight(std::string_view name) const {
   const io::TensorEntry* tensor = checkpoint_.find(name);
   SINEW_CHECK(tensor != nullptr);  // check_weights saw it

@@ -19,6 +19,7 @@ class CheckpointWeights final : public engine::WeightSource {
   explicit CheckpointWeights(const io::Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
 
   ConstTensorView weight(std::string_view name) const override;
+  void release(const ConstTensorView& view) const override;
 
  private:
   const io::Checkpoint& checkpoint_;

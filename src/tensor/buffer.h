@@ -1,4 +1,5 @@
-// Buffer: the single move-only owner of host memory, 64-byte aligned.
+// Buffer: the single move-only owner of host memory, 64-byte aligned; large ones lie on huge pages
+// where the system has them.
 #pragma once
 
 #include "sinew/result.h"

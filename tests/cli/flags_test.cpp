@@ -39,11 +39,10 @@ Fixture make() {
 
 const std::map<std::string, std::function<Fixture()>>& verbs() {
   static const std::map<std::string, std::function<Fixture()>> kVerbs{
-      {"infer", make<InferOptions>},
-      {"eval", make<EvalOptions>},
-      {"inspect", make<InspectOptions>},
-      {"stats", make<StatsOptions>},
-      {"doctor", make<DoctorOptions>}};
+      {"infer", make<InferOptions>},     {"eval", make<EvalOptions>},
+      {"inspect", make<InspectOptions>}, {"stats", make<StatsOptions>},
+      {"doctor", make<DoctorOptions>},   {"bench", make<BenchOptions>},
+      {"synth", make<SynthOptions>}};
   return kVerbs;
 }
 
@@ -235,7 +234,10 @@ TEST(Flags, UsageErrorsNameTheFlagAndTheRemedy) {
       {{"--steps", "3.5"}, "--steps: expected an integer"},
       {{"--seed=-1"}, "--seed: expected an integer of at least 0"},
       {{"--steps"}, "--steps"},
-      {{"--steps", "1", "--steps", "2"}, "--steps"},
+      {{"--steps", "1", "--steps", "2"}, "--steps is given 2 times (1, 2); give it once"},
+      {{"a", "--model-path", "b"}, "--model-path is given 2 times"},
+      {{"--save-actions", "--json"}, "--save-actions: a value is missing, --json follows"},
+      {{"--dataset", "--save_actions=a.npy"}, "--dataset-path: a value is missing"},
       {{"--precision", "fp12"}, "--precision: expected one of auto, fp32"},
       {{"--inference-mode", "onnx"}, "--inference-mode: expected one of"},
       {{"--index-mode", "wrap"}, "clamp, python"},

@@ -52,8 +52,8 @@ TEST(ProfileTable, PartsAndRestAddUp) {
   timings.step_ms = {1.5, 2.5};
   timings.end_to_end_ms = 10;
   const std::string table = profile_table(timings, "component");
-  EXPECT_THAT(table, HasSubstr("other                3.000  30.0 %"));
-  EXPECT_THAT(table, HasSubstr("  denoising step 1   2.500  25.0 %"));
+  EXPECT_THAT(table, HasSubstr("other                3.000   30.0 %"));
+  EXPECT_THAT(table, HasSubstr("  denoising step 1   2.500   25.0 %"));
   EXPECT_THAT(table, HasSubstr("end to end          10.000  100.0 %"));
 }
 

@@ -3,6 +3,7 @@
 #include "end_to_end/program.h"
 #include "io/file.h"
 #include "io/npy.h"
+#include "io/safetensors.h"
 #include "preprocess/image/image.h"
 
 #include <gmock/gmock.h>
@@ -117,6 +118,7 @@ TEST_F(BadInput, UnknownEmbodiment) {
   io::Json observation = BadInput::observation();
   observation["embodiment_tag"] = "octopus";
   expect_refused(infer(observation), 3, {"octopus", "new_embodiment"});
+  expect_refused(infer(BadInput::observation(), {"--embodiment-tag", "octopus"}), 3, {"octopus"});
   observation["embodiment_tag"] = "gr1";
   expect_refused(infer(observation, {"--embodiment-tag", "new_embodiment"}), 3,
                  {"gr1", "new_embodiment"});
@@ -156,8 +158,67 @@ TEST_F(BadInput, NoiseOfTheWrongShape) {
 }
 
 TEST_F(BadInput, DeviceThatThisBuildLacks) {
-  expect_refused(infer(observation(), {"--device", "cuda"}), 4, {"cuda"});
-  expect_refused(infer(observation(), {"--device", "abacus"}), 2, {"abacus"});
+  const auto infer_on = [this](const char* device) {
+    return checked({"infer", kNano, "--vlm-path", kEagle, "--embodiment-tag", "new_embodiment",
+                    "--observation", golden_.observation, "--device", device});
+  };
+  expect_refused(infer_on("cuda"), 4, {"cuda"});
+  expect_refused(infer_on("abacus"), 2, {"abacus"});
+}
+
+TEST_F(BadInput, OutputThatIsAnInput) {
+  const std::string before = io::read_file(golden_.observation).value();
+  expect_refused(checked({"infer", kNano, "--vlm-path", kEagle, "--observation",
+                          golden_.observation, "--output", golden_.observation}),
+                 2, {"--output", "overwrite"});
+  EXPECT_EQ(io::read_file(golden_.observation).value(), before);
+  expect_refused(eval({"--dataset-path", kGolden / "dataset", "--noise", golden_.noise,
+                       "--save-actions", golden_.noise}),
+                 2, {"--save-actions", "--noise"});
+}
+
+TEST_F(BadInput, FlagsThatContradictEachOther) {
+  expect_refused(checked({"doctor", "--quiet", "--verbose"}), 2, {"--quiet", "--verbose"});
+  expect_refused(eval({"--dataset-path", kGolden / "dataset", "--no-get-performance-stats",
+                       "--skip-timing-steps", "2"}),
+                 2, {"--skip-timing-steps"});
+}
+
+TEST_F(BadInput, CameraOfAnotherTypeOrSize) {
+  const std::vector<float> zeros(64 * 64 * 3);
+  const auto infer_front = [&](DType dtype, const Shape& shape) {
+    const std::string path = folder_ / "observation.safetensors";
+    const std::vector<io::NamedTensor> tensors{
+        {"video.front", {zeros.data(), dtype, shape}},
+        {"video.wrist", {zeros.data(), DType::kU8, Shape{1, 64, 64, 3}}},
+        {"state.single_arm", {zeros.data(), DType::kF32, Shape{1, 6}}},
+        {"state.gripper", {zeros.data(), DType::kF32, Shape{1, 1}}}};
+    EXPECT_TRUE(io::write_safetensors(path, tensors, {{"language", "go"}}).ok());
+    return checked({"infer", kNano, "--vlm-path", kEagle, "--observation", path, "--device", "cpu",
+                    "--embodiment-tag", "new_embodiment"});
+  };
+  expect_refused(infer_front(DType::kF32, Shape{1, 64, 64, 3}), 3, {"video.front", "u8", "F32"});
+  expect_refused(infer_front(DType::kU8, Shape{1, 64, 64, 4}), 3,
+                 {"video.front", "[1, 64, 64, 4]"});
+  expect_refused(infer_front(DType::kU8, Shape{1, 64, 32, 3}), 3, {"front", "64x32", "64x64"});
+}
+
+TEST_F(BadInput, InputsThatThePolicyDoesNotReadAreNamed) {
+  io::Json observation = BadInput::observation();
+  observation["video"]["side"] = observation["video"]["front"];
+  ASSERT_TRUE(io::write_file_atomic(golden_.observation, observation.dump()).ok());
+  const Outcome outcome = run_sinew({"infer", kNano, "--vlm-path", kEagle, "--observation",
+                                     golden_.observation, "--device", "cpu"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("video.side (the policy reads front, wrist)"));
+}
+
+TEST_F(BadInput, InspectRefusesFlagsThatWouldChangeNothing) {
+  const std::string data = kGolden / "dataset";
+  expect_refused(checked({"inspect", data, "--denoising-steps", "2"}), 2, {"--denoising-steps"});
+  expect_refused(checked({"inspect", data, "--tensors"}), 2, {"--tensors", "data set"});
+  expect_refused(checked({"inspect", kNano, "--vlm-path", kEagle}), 2,
+                 {"--vlm-path", "--embodiment-tag", "unitree_g1"});
 }
 
 TEST_F(BadInput, RecipeIsRefused) {
@@ -175,10 +236,49 @@ TEST_F(BadInput, EvalWithoutOrWithABrokenDataSet) {
   expect_refused(eval({"--dataset-path", data}), 3, {"episode_000000.mp4"});
 }
 
+TEST_F(BadInput, DamagedDataSets) {
+  struct Damage {
+    const char* file;
+    const char* bytes;  // written in place of the file; nullptr: it is removed
+    const char* found;
+  };
+
+  const std::string info = io::read_file(kGolden / "dataset/meta/info.json").value();
+  std::string future = info;
+  future.replace(future.find("v2."), 4, "v9.9");
+  const std::vector<Damage> damages{
+      {"meta/info.json", nullptr, "info.json"},
+      {"meta/info.json", future.c_str(), "v9.9"},
+      {"meta/info.json", "{", "info.json"},
+      {"meta/modality.json", nullptr, "modality.json"},
+      {"meta/episodes.jsonl", "", "lists no episodes"},
+      {"meta/tasks.jsonl", nullptr, "tasks.jsonl"},
+      {"meta/stats.json", nullptr, "sinew stats"},
+      {"meta/stats.json", "[]", "--refresh"},
+      {"data/chunk-000/episode_000000.parquet", nullptr, "no such file"},
+      {"data/chunk-000/episode_000000.parquet", "PAR1 but no more", "episode_000000.parquet"},
+      {"videos/chunk-000/observation.images.front/episode_000000.mp4", nullptr, "trajectory 0"},
+      {"videos/chunk-000/observation.images.front/episode_000000.mp4", "no video",
+       "episode_000000.mp4"}};
+  for (const Damage& damage : damages) {
+    const TempFolder copy;
+    const std::filesystem::path data = copy / "data";
+    std::filesystem::copy(kGolden / "dataset", data, std::filesystem::copy_options::recursive);
+    std::filesystem::remove(data / damage.file);
+    if (damage.bytes != nullptr) {
+      ASSERT_TRUE(io::write_file_atomic(data / damage.file, damage.bytes).ok());
+    }
+    SCOPED_TRACE(damage.file);
+    expect_refused(eval({"--dataset-path", data}), 3, {damage.found});
+  }
+}
+
 TEST_F(BadInput, EvalUsage) {
   const std::string data = kGolden / "dataset";
   expect_refused(eval({"--dataset-path", data, "--action-horizon", "17"}), 2, {"17", "16"});
   expect_refused(eval({"--dataset-path", data, "--modality-keys", "leg"}), 2, {"leg", "gripper"});
+  expect_refused(eval({"--dataset-path", data, "--modality-keys", "gripper", "gripper"}), 2,
+                 {"gripper", "twice"});
   expect_refused(eval({"--dataset-path", data, "--traj-ids", "9"}), 3, {"9"});
   expect_refused(eval({"--dataset-path", data, "--traj-ids", "0", "0"}), 2, {"twice"});
   expect_refused(eval({"--dataset-path", data, "--save-plot-path", "plot.jpeg"}), 2, {".svg"});

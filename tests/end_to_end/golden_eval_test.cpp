@@ -100,6 +100,7 @@ TEST_F(GoldenEval, FlagsChangeTheRun) {
   EXPECT_EQ(stride["trajectories"][0]["calls"], 4);
   const io::Json untimed = json_of(run({"--skip-timing-steps", "9", "--json"}));
   EXPECT_TRUE(untimed["latency_ms"]["mean"].is_null());
+  EXPECT_THAT(run({"--skip-timing-steps", "9", "--profile"}).out, testing::HasSubstr("no profile"));
   const io::Json silent = json_of(run({"--no-get-performance-stats", "--json"}));
   EXPECT_FALSE(silent.contains("mse"));
   const io::Json one_step = json_of(run({"--steps", "1", "--json"}));

@@ -4,6 +4,7 @@
 #include "io/file.h"
 #include "io/npy.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -112,6 +113,10 @@ TEST(Infer, SeedsAreReproducible) {
   ASSERT_TRUE(first.is_array());
   EXPECT_EQ(first, actions("7"));
   EXPECT_NE(first, actions("8"));
+  const Outcome both =
+      run_sinew({"infer", kNano, "--vlm-path", kEagle, "--observation", golden.observation,
+                 "--seed", "7", "--noise", golden.noise, "--device", "cpu", "--json"});
+  EXPECT_THAT(both.err, testing::HasSubstr("--seed is ignored"));
 }
 
 }  // namespace

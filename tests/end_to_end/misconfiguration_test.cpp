@@ -207,8 +207,8 @@ std::vector<Case> checkpoint_cases() {
        [](Scene& s) {
          s.more = {"--embodiment-tag", "gr1"};
        },
-       2,
-       {"--embodiment-tag \"gr1\"", "expected one of new_embodiment"}},
+       3,
+       {"embodiment \"gr1\"", "expected one of new_embodiment"}},
       {"UntrainedSlot",
        [](Scene& s) {
          s.warns = true;

@@ -51,8 +51,10 @@ TEST(Inspect, CheckpointShowsConfigurationWithOrigins) {
 
 TEST(Inspect, FlagsMoveTheResolvedConfiguration) {
   const auto config = [](const std::string& flag, const std::string& value) {
-    return json_of(run_sinew({"inspect", kNano, "--vlm-path", kEagle, "--embodiment-tag",
-                              "new_embodiment", "--json", flag, value}))["config"];
+    io::Json shown = json_of(run_sinew({"inspect", kNano, "--vlm-path", kEagle, "--embodiment-tag",
+                                        "new_embodiment", "--json", flag, value}))["config"];
+    EXPECT_TRUE(shown.is_object()) << flag;  // a refused flag shows no configuration
+    return shown;
   };
   const io::Json base = config("--device", "cpu");
   EXPECT_NE(base, config("--denoising-steps", "2"));
@@ -139,6 +141,14 @@ TEST_F(Stats, ComparesWithACheckpointAndWritesNothing) {
   if (largest > 0) {
     EXPECT_EQ(run({"--compare", kNano, "--max-difference", "0"}).exit_code, 5);
   }
+}
+
+TEST_F(Stats, SaysThatAFlatConfigurationNeedsNoTag) {
+  const io::Json config = read_golden_json(folder_ / "modality.json");
+  ASSERT_TRUE(io::write_file_atomic(folder_ / "flat.json", config["new_embodiment"].dump()).ok());
+  const Outcome outcome = run({"--modality-config-path", folder_ / "flat.json"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("--embodiment-tag is ignored"));
 }
 
 TEST_F(Stats, RefusesWhatItCannotUse) {

@@ -203,6 +203,26 @@ TEST(OpenLoop, RefusesUnknownKeysListingTheKnown) {
   EXPECT_THAT(status.message(), testing::AllOf(HasSubstr("leg"), HasSubstr("arm, grip")));
 }
 
+TEST(OpenLoop, RefusesAKeyNamedTwice) {
+  ReplaySource source(0);
+  OpenLoopOptions options;
+  options.action_keys = {"arm", "grip", "arm"};
+  const Result<OpenLoopReport> report = run(source, FakeDataset({50}), options);
+  ASSERT_EQ(report.status().code(), Code::kUsage);
+  EXPECT_THAT(report.status().message(), HasSubstr("\"arm\" is named twice"));
+}
+
+TEST(OpenLoop, NothingTimedIsNullAndNotZero) {
+  ReplaySource source(0);
+  OpenLoopOptions options;
+  options.skip_timing_steps = 9;
+  const Result<OpenLoopReport> report = run(source, FakeDataset({50}), options);
+  ASSERT_TRUE(report.ok());
+  const io::Json json = report_json(report.value(), true);
+  EXPECT_TRUE(json["components_ms"].is_null());
+  EXPECT_TRUE(json["latency_ms"]["mean"].is_null());
+}
+
 TEST(OpenLoop, SaysWhereASourceFailed) {
   class FailingSource : public ReplaySource {
    public:

@@ -1,5 +1,5 @@
 #include "base/float16.h"
-#include "kernels/cpu/dnnl.h"
+#include "kernels/cpu/weights.h"
 #include "kernels_cpu/support.h"
 
 #include <fmt/format.h>
@@ -86,46 +86,9 @@ TEST(Linear, RowsDoNotInfluenceEachOther) {
   EXPECT_TRUE(same_bits(std::span(before).subspan(97), others));
 }
 
-// The shapes of the real network (spec/model.md section 1) and of the reach demo.
-TEST(Linear, LibraryUsesNoReferenceCodeForRealShapes) {
-  struct Product {
-    int64_t m, k, n;
-  };
-
-  for (const Product& p : {Product{324, 588, 1152},
-                           {360, 1152, 1152},
-                           {1440, 1152, 4304},
-                           {81, 4608, 2048},
-                           {411, 2048, 6144},
-                           {411, 2048, 1024},
-                           {17, 1536, 6144},
-                           {51, 1536, 1536},
-                           {1, 256, 1536},
-                           {51, 3072, 1536},
-                           {1, 128, 1024},
-                           {51, 1024, 128},
-                           {40, 144, 576},
-                           {17, 144, 432},
-                           {80, 192, 144}}) {
-    const std::vector<Bf16> stored(static_cast<size_t>(p.n * p.k));
-    auto packed =
-        PackedMatrix::make({stored.data(), DType::kBf16, {p.n, p.k}}, false, p.k, p.n, p.m);
-    ASSERT_TRUE(packed.ok()) << packed.status().message();
-    std::vector<float> x(static_cast<size_t>(p.m * p.k));
-    std::vector<float> y(static_cast<size_t>(p.m * p.n));
-    std::vector<float> bias(static_cast<size_t>(p.n));
-    for (const int64_t m : {p.m, p.m + 1, int64_t{1}}) {
-      EXPECT_TRUE(packed.value()->suits(m)) << m << " x " << p.k << " x " << p.n;
-    }
-    auto product = Matmul::make(*packed.value(), p.m, x.data(), bias.data(), y.data());
-    ASSERT_TRUE(product.ok()) << product.status().message();
-    EXPECT_EQ(product.value()->implementation().find("ref"), std::string_view::npos)
-        << product.value()->implementation() << " for " << p.m << " x " << p.k << " x " << p.n;
-  }
-}
-
 TEST(WeightCache, ConvertsAndPacksOnce) {
-  WeightCache weights;
+  ThreadPool pool(1);
+  WeightCache weights(pool);
   const std::vector<float> stored = {1.0F, 1.00390625F, -2.0F, 3.0F};  // the second is no bf16
   const ConstTensorView whole(stored.data(), DType::kF32, {2, 2});
   const ConstTensorView first_row(stored.data(), DType::kF32, {1, 2});
@@ -134,14 +97,13 @@ TEST(WeightCache, ConvertsAndPacksOnce) {
   EXPECT_EQ(plain[3], 3.0F);
   EXPECT_EQ(weights.plain(whole).value(), plain);
   EXPECT_NE(weights.plain(first_row).value(), plain);
-  const size_t bytes = weights.bytes();
-  EXPECT_EQ(bytes, 6 * sizeof(float));
-  const PackedMatrix* packed = weights.packed(whole, false, 2, 5).value();
-  EXPECT_GT(weights.bytes(), bytes);
-  EXPECT_EQ(weights.packed(whole, false, 2, 9).value(), packed);
-  EXPECT_NE(weights.packed(whole, true, 2, 5).value(), packed);
-  EXPECT_EQ(packed->inputs(), 2);
-  EXPECT_EQ(packed->outputs(), 2);
+  const PackedMatrix packed = weights.packed(whole, false, 2, DType::kF32).value();
+  EXPECT_GE(weights.bytes(), packed.bytes());
+  EXPECT_EQ(weights.packed(whole, false, 2, DType::kF32).value().panels, packed.panels);
+  EXPECT_NE(weights.packed(whole, true, 2, DType::kF32).value().panels, packed.panels);
+  EXPECT_NE(weights.packed(whole, false, 2, DType::kBf16).value().panels, packed.panels);
+  EXPECT_EQ(packed.inputs, 2);
+  EXPECT_EQ(packed.outputs, 2);
 }
 
 }  // namespace

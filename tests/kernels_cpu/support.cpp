@@ -39,13 +39,15 @@ void store(float value, DType dtype, std::byte* to) {
   }
 }
 
+// The row for f32 activations; the last one of every op is.
 const CpuRow* find_row(ops::OpKind op) {
+  const CpuRow* found = nullptr;
   for (const CpuRow& row : cpu_rows()) {
     if (row.row.op == op) {
-      return &row;
+      found = &row;
     }
   }
-  return nullptr;
+  return found;
 }
 
 }  // namespace
@@ -106,8 +108,9 @@ bool Bound::Guarded::intact() const {
          std::all_of(end, end + kGuardBytes, is_guard);
 }
 
-Bound::Bound(const Case& c) {
+Bound::Bound(const Case& c, int threads) : pool_(threads) {
   step_.op = c.op;
+  step_.threads = threads;
   step_.attributes = c.attributes;
   for (const Source& source : c.srcs) {
     step_.src_is_weight.push_back(source.is_weight);
@@ -136,17 +139,17 @@ Bound::Bound(const Case& c) {
   }
 }
 
-void Bound::make(WeightCache& weights) {
+void Bound::make() {
   const CpuRow* row = find_row(step_.op);
   ASSERT_NE(row, nullptr);
-  auto made = row->make(step_, weights);
+  auto made = row->make(step_, weights_);
   ASSERT_TRUE(made.ok()) << made.status().message();
   kernel_ = std::move(made).value();
   workspace_ = std::make_unique<Guarded>(kernel_->workspace_bytes());
 }
 
 void Bound::run() {
-  kernel_->run(workspace_->data());
+  kernel_->run({.workspace = workspace_->data(), .pool = pool_});
 }
 
 std::vector<float> Bound::result(size_t index) const {
@@ -167,10 +170,9 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), equal);
 }
 
-std::vector<std::vector<float>> run_case(const Case& c) {
-  WeightCache weights;
-  Bound bound(c);
-  bound.make(weights);
+std::vector<std::vector<float>> run_case(const Case& c, int threads) {
+  Bound bound(c, threads);
+  bound.make();
   bound.run();
   std::vector<std::vector<float>> out;
   for (size_t i = 0; i < c.dst_shapes.size(); ++i) {

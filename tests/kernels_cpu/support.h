@@ -58,10 +58,10 @@ class Random {
 // addresses, guard bytes around every result and around the workspace.
 class Bound {
  public:
-  explicit Bound(const Case& c);
+  explicit Bound(const Case& c, int threads = 2);
 
-  // Makes the kernel; the test fails if that fails.
-  void make(WeightCache& weights);
+  // Makes the kernel, with the parameters in a cache of its own; the test fails if that fails.
+  void make();
   void run();
 
   Kernel& kernel() { return *kernel_; }
@@ -79,6 +79,8 @@ class Bound {
     bool intact() const;
   };
 
+  ThreadPool pool_;
+  WeightCache weights_{pool_};
   BoundStep step_;
   std::vector<Guarded> sources_;
   std::vector<Guarded> results_;
@@ -90,7 +92,7 @@ class Bound {
 bool same_bits(std::span<const float> a, std::span<const float> b);
 
 // Makes and runs the case once; returns its results.
-std::vector<std::vector<float>> run_case(const Case& c);
+std::vector<std::vector<float>> run_case(const Case& c, int threads = 2);
 
 // Cases of each file, and all of them.
 std::vector<Case> linear_cases();

@@ -141,14 +141,44 @@ TEST(FoldOnceDeathTest, RefusesOnceStepsThatDependOnInputs) {
 TEST(AssignPrecision, GivesTypesOrSaysNo) {
   Plan plan = nested_plan();
   ASSERT_TRUE(assign_precision(plan, Precision::kFp32).ok());
-  for (const Precision precision :
-       {Precision::kBf16, Precision::kFp16, Precision::kInt8, Precision::kFp8}) {
+  EXPECT_EQ(plan.product_dtype, DType::kF32);
+  for (const Precision precision : {Precision::kFp16, Precision::kInt8, Precision::kFp8}) {
     const Status status = assign_precision(plan, precision);
     EXPECT_EQ(status.code(), Code::kUnsupported);
     EXPECT_THAT(status.message(), HasSubstr(std::string(precision_name(precision))));
     EXPECT_EQ(precision_from_name(precision_name(precision)), precision);
   }
   EXPECT_FALSE(precision_from_name("fp64").has_value());
+}
+
+// bf16 is for what only products read; a value that anything else reads as well, residual sums
+// above all, stays f32.
+TEST(AssignPrecision, Bf16StoresWhatOnlyProductsReadAsBf16) {
+  Builder b;
+  const Value x = b.real_input("x", {3, 4});
+  const Value rows = b.index_input("rows", {2});
+  const Value w = b.weight("w", {4, 4});
+  const Value normed = b.layer_norm(x, {}, {}, 1e-5F);         // read by two products
+  const Value q = b.linear(normed, w, {});                     // read by attention alone
+  const Value gathered = b.gather_rows(b.silu(normed), rows);  // silu is read as products read it
+  const Value k = b.linear(gathered, w, {});
+  const Value o = b.attention(q, k, b.reshape(k, {2, 4}), {.heads = 1, .kv_heads = 1, .scale = 1});
+  const Value y = b.linear(o, w, {});
+  const Value sum = b.add(y, x);  // y is read by add
+  const Value once = b.once([&] { return b.relu(w); });
+  const Value out = b.linear(sum, w, {});  // sum is read by a product and is an output
+  b.output(sum);
+  b.output(b.add(out, b.slice_rows(once, 0, 3)));
+  Plan plan = b.take();
+  fold_once(plan);
+  ASSERT_TRUE(assign_precision(plan, Precision::kBf16).ok());
+  EXPECT_EQ(plan.product_dtype, DType::kBf16);
+  for (const Value v : {q, k, o, gathered}) {
+    EXPECT_EQ(plan.info(v).dtype, DType::kBf16) << v.id;
+  }
+  for (const Value v : {x, normed, y, sum, out, once}) {
+    EXPECT_EQ(plan.info(v).dtype, DType::kF32) << v.id;
+  }
 }
 
 }  // namespace

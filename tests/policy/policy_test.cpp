@@ -227,7 +227,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "--denoising-steps"},
         BadOptions{"rope", [](PolicyOptions& o) { o.rope_inv_freq = "fp8"; }, Code::kUsage,
                    "--rope-inv-freq"},
-        BadOptions{"tag", [](PolicyOptions& o) { o.embodiment_tag = "toaster"; }, Code::kUsage,
+        BadOptions{"tag", [](PolicyOptions& o) { o.embodiment_tag = "toaster"; }, Code::kNotFound,
                    "toaster"},
         BadOptions{"no_tag", [](PolicyOptions& o) { o.embodiment_tag = ""; }, Code::kUsage,
                    "libero"},

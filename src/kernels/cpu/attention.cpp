@@ -5,8 +5,7 @@
 #include "kernels/cpu/make.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
-
-#include <omp.h>
+#include "kernels/cpu/softmax.h"
 
 #include <algorithm>
 #include <cstring>
@@ -60,45 +59,6 @@ SINEW_CPU_CLONES void four_rows(const float* a, int64_t lda, const float* b, int
   }
 }
 
-// scores[0..visible) become exp(scale * score - max); the rest up to `padded` becomes zero.
-// Returns their sum.
-SINEW_CPU_CLONES float softmax_numerators(float* scores, int64_t visible, int64_t padded,
-                                          float scale) {
-  float lane_max[kLanes];
-  std::fill_n(lane_max, kLanes, -__builtin_inff());
-  const int64_t whole = visible - visible % kLanes;
-  for (int64_t i = 0; i < whole; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) {
-      const float score = scores[i + j] * scale;
-      scores[i + j] = score;
-      lane_max[j] = score > lane_max[j] ? score : lane_max[j];
-    }
-  }
-  for (int64_t i = whole; i < visible; ++i) {
-    scores[i] *= scale;
-    lane_max[0] = scores[i] > lane_max[0] ? scores[i] : lane_max[0];
-  }
-  float maximum = lane_max[0];
-  for (int64_t j = 1; j < kLanes; ++j) {
-    maximum = lane_max[j] > maximum ? lane_max[j] : maximum;
-  }
-  std::fill(scores + visible, scores + padded, -__builtin_inff());
-  float sums[kLanes] = {};
-  for (int64_t i = 0; i < padded; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) {
-      const float numerator = exp_f32(scores[i + j] - maximum);
-      scores[i + j] = numerator;
-      sums[j] += numerator;
-    }
-  }
-  for (int64_t width = kLanes / 2; width > 0; width /= 2) {
-    for (int64_t j = 0; j < width; ++j) {
-      sums[j] += sums[j + width];
-    }
-  }
-  return sums[0];
-}
-
 // k [s, e] with row stride `stride` -> [e, padded], columns from s on zero.
 void transpose_keys(const float* k, int64_t stride, int64_t s, int64_t e, int64_t padded,
                     float* out) {
@@ -128,44 +88,36 @@ void copy_padded(const float* from, int64_t from_stride, int64_t rows, int64_t w
 class Attention final : public Kernel {
  public:
   Attention(const ops::AttentionAttributes& attributes, const float* q, const float* k,
-            const float* v, float* y, int64_t queries, int64_t keys, int64_t head_dim)
+            const float* v, float* y, const AttentionShape& shape, int threads)
       : a_(attributes),
         q_(q),
         k_(k),
         v_(v),
         y_(y),
-        t_(queries / attributes.segments),
-        s_(keys / attributes.segments),
-        e_(head_dim),
+        t_(shape.queries),
+        s_(shape.keys),
+        e_(shape.head_dim),
         padded_keys_(round_up(s_, kLanes)),
         padded_dim_(round_up(e_, kLanes)),
-        threads_(omp_get_max_threads()) {}
+        threads_(threads) {}
 
   // Keys and values of all heads, then per thread four queries, their scores and their results.
   size_t workspace_bytes() const override {
     return static_cast<size_t>(shared_floats() + threads_ * thread_floats()) * sizeof(float);
   }
 
-  void run(std::byte* workspace) override {
-    auto* shared = reinterpret_cast<float*>(workspace);
+  void run(const RunContext& context) override {
+    auto* shared = reinterpret_cast<float*>(context.workspace);
     const int64_t sources = a_.segments * a_.kv_heads;
     const int64_t blocks = (t_ + kQueries - 1) / kQueries;
     const int64_t items = a_.segments * a_.heads * blocks;
-    const int64_t work = items * kQueries * padded_keys_ * padded_dim_ / kLanes;
-    const int threads = work < kParallelWork ? 1 : std::min(threads_, omp_get_max_threads());
-#pragma omp parallel num_threads(threads)
-    {
-#pragma omp for schedule(static)
-      for (int64_t i = 0; i < sources; ++i) {
-        load_head(i / a_.kv_heads, i % a_.kv_heads, shared);
-      }
-      float* own = shared + shared_floats() + omp_get_thread_num() * thread_floats();
-#pragma omp for schedule(static)
-      for (int64_t i = 0; i < items; ++i) {
-        const int64_t head = i / blocks;
-        run_block(head / a_.heads, head % a_.heads, i % blocks * kQueries, shared, own);
-      }
-    }
+    parallel_for(context.pool, sources, sources * s_ * e_,
+                 [&](int64_t i) { load_head(i / a_.kv_heads, i % a_.kv_heads, shared); });
+    context.pool.run(items, [&](int64_t i, int thread) {
+      const int64_t head = i / blocks;
+      run_block(head / a_.heads, head % a_.heads, i % blocks * kQueries, shared,
+                shared + shared_floats() + thread * thread_floats());
+    });
   }
 
  private:
@@ -173,9 +125,7 @@ class Attention final : public Kernel {
     return a_.segments * a_.kv_heads * (e_ * padded_keys_ + s_ * padded_dim_);
   }
 
-  int64_t thread_floats() const {
-    return kQueries * (padded_keys_ + 2 * padded_dim_);
-  }
+  int64_t thread_floats() const { return kQueries * (padded_keys_ + 2 * padded_dim_); }
 
   float* keys_of(int64_t segment, int64_t kv_head, float* shared) const {
     return shared + (segment * a_.kv_heads + kv_head) * (e_ * padded_keys_ + s_ * padded_dim_);
@@ -236,7 +186,7 @@ class Attention final : public Kernel {
 
 }  // namespace
 
-MadeKernel make_attention(const BoundStep& step, WeightCache& weights) {
+AttentionShape attention_shape(const BoundStep& step) {
   const auto& attributes = std::get<ops::AttentionAttributes>(step.attributes);
   const int64_t queries = row_count(step.srcs[0].shape);
   const int64_t keys = row_count(step.srcs[1].shape);
@@ -246,11 +196,19 @@ MadeKernel make_attention(const BoundStep& step, WeightCache& weights) {
   SINEW_CHECK(!attributes.is_causal || queries == keys);
   const int64_t head_dim = row_length(step.srcs[0].shape) / attributes.heads;
   SINEW_CHECK(row_length(step.srcs[1].shape) == attributes.kv_heads * head_dim);
+  return {.queries = queries / attributes.segments,
+          .keys = keys / attributes.segments,
+          .head_dim = head_dim};
+}
+
+MadeKernel make_attention(const BoundStep& step, WeightCache& weights) {
+  const AttentionShape shape = attention_shape(step);
   SINEW_ASSIGN(const float* q, real_source(step, 0, weights));
   SINEW_ASSIGN(const float* k, real_source(step, 1, weights));
   SINEW_ASSIGN(const float* v, real_source(step, 2, weights));
   return std::unique_ptr<Kernel>(
-      std::make_unique<Attention>(attributes, q, k, v, real_result(step), queries, keys, head_dim));
+      std::make_unique<Attention>(std::get<ops::AttentionAttributes>(step.attributes), q, k, v,
+                                  real_result(step), shape, step.threads));
 }
 
 }  // namespace sinew::cpu

@@ -1,8 +1,8 @@
 // A CPU kernel bound to its operands: what a leaf step becomes on the CPU backend. Definition of
-// each op: ops/op.h. One file per op (or family of equal loops); dnnl.cpp is the only one that sees
-// oneDNN.
+// each op: ops/op.h. One file per op (or family of equal loops).
 #pragma once
 
+#include "base/thread_pool.h"
 #include "ops/passes.h"
 #include "ops/plan.h"
 #include "tensor/tensor_view.h"
@@ -16,6 +16,12 @@
 
 namespace sinew::cpu {
 
+// What a kernel is lent for one run.
+struct RunContext {
+  std::byte* workspace = nullptr;  // as large as the largest workspace_bytes()
+  ThreadPool& pool;
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -23,9 +29,9 @@ class Kernel {
   // Scratch it needs during run(), bytes; one region is shared by all kernels of a session.
   virtual size_t workspace_bytes() const { return 0; }
 
-  // Reads its sources, writes its results. Allocates nothing, takes no lock, never fails. OpenMP
-  // inside.
-  virtual void run(std::byte* workspace) = 0;
+  // Reads its sources, writes its results. Allocates nothing, takes no lock, never fails. The pool
+  // has as many threads as the step was bound for.
+  virtual void run(const RunContext& context) = 0;
 };
 
 class WeightCache;  // weights.h: parameters converted to f32 or packed, once for all plans of a
@@ -39,6 +45,9 @@ struct BoundStep {
   std::vector<ConstTensorView> srcs;  // data == nullptr: optional operand absent
   std::vector<bool> src_is_weight;
   std::vector<TensorView> dsts;
+  // The type that matrix products take their operands in: f32, or bf16 with f32 sums.
+  DType product_dtype = DType::kF32;
+  int threads = 1;  // of the pool that runs it
 };
 
 using MakeKernel = Result<std::unique_ptr<Kernel>> (*)(const BoundStep& step, WeightCache& weights);
@@ -51,5 +60,18 @@ struct CpuRow {
 // The ordered table of all CPU lowerings; every OpKind has at least one row that accepts any step
 // in f32.
 std::span<const CpuRow> cpu_rows();
+
+// The steps of a composite in recorded order; results that only the composite's own steps read have
+// no memory (data == nullptr).
+using MakeCompositeKernel = Result<std::unique_ptr<Kernel>> (*)(std::span<const BoundStep> steps,
+                                                                WeightCache& weights);
+
+struct CpuCompositeRow {
+  ops::CompositeRow row;
+  MakeCompositeKernel make = nullptr;
+};
+
+// Composites that are run whole. Each computes what its steps compute one by one, to the bit.
+std::span<const CpuCompositeRow> cpu_composite_rows();
 
 }  // namespace sinew::cpu

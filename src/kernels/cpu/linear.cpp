@@ -1,49 +1,283 @@
-// y = x W^T + b or x W + b: the products that take nearly all the time of a policy.
+// y = x W^T + b or x W + b, alone and with what usually follows it: an activation, a residual sum,
+// or a gate. The products take nearly all the time of a policy. Blocks of rows and columns are
+// summed (block_product.h) into a thread's own scratch and finished there, while they are in its
+// cache.
 #include "base/check.h"
-#include "kernels/cpu/dnnl.h"
+#include "kernels/cpu/block_product.h"
+#include "kernels/cpu/loops.h"
 #include "kernels/cpu/make.h"
+#include "kernels/cpu/parallel.h"
 
+#include <algorithm>
+#include <array>
+#include <type_traits>
 #include <utility>
 
 namespace sinew::cpu {
 namespace {
 
+constexpr size_t kAlignment = 64;
+
+size_t aligned(size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// What happens to a sum after its bias was added.
+struct Finish {
+  UnaryLoop activation = nullptr;
+  const float* residual = nullptr;  // [rows, outputs], added
+  bool is_gated = false;            // two matrices: activation(first product) * second product
+};
+
+struct LinearOperands {
+  ConstTensorView x;  // [rows, inputs], f32 or bf16
+  std::array<PackedMatrix, 2> matrices;
+  const float* bias = nullptr;  // [outputs], of the first product
+  Finish finish;
+  RealOutput y;  // [rows, outputs]
+  int64_t rows = 0;
+  int threads = 1;
+};
+
+// Blocks large enough to be summed at full speed and small enough that their panels stay in a
+// second-level cache and that threads share them evenly. The division changes no sum.
+struct Division {
+  int64_t block_rows = 0;
+  int64_t block_panels = 0;
+  int64_t row_blocks = 0;
+  int64_t panel_blocks = 0;
+
+  Division(int64_t rows, int64_t panels, size_t panel_bytes, int threads) {
+    constexpr int64_t kRows = 96;
+    constexpr int64_t kPanels = 12;  // whole groups of every block product's panels
+    constexpr size_t kCacheBytes = size_t{768} << 10;
+    block_rows = std::min(rows, kRows);
+    row_blocks = (rows + block_rows - 1) / block_rows;
+    const auto fitting = static_cast<int64_t>(kCacheBytes / panel_bytes);
+    const int64_t fair = panels * row_blocks / (int64_t{4} * threads);
+    block_panels = std::clamp<int64_t>(std::min(fitting, fair), 1, kPanels);
+    if (block_panels > 6) {
+      block_panels -= block_panels % 6;
+    }
+    panel_blocks = (panels + block_panels - 1) / block_panels;
+  }
+};
+
+template <class T>
 class Linear final : public Kernel {
  public:
-  explicit Linear(std::unique_ptr<Matmul> product) : product_(std::move(product)) {}
-
-  size_t workspace_bytes() const override {
-    return product_ == nullptr ? 0 : product_->workspace_bytes();
-  }
-
-  void run(std::byte* workspace) override {
-    if (product_ != nullptr) {
-      product_->run(workspace);
+  explicit Linear(const LinearOperands& operands)
+      : o_(operands),
+        division_(o_.rows, o_.matrices[0].panel_count(),
+                  static_cast<size_t>(o_.matrices[0].panel_elements()) * sizeof(T), o_.threads) {
+    if constexpr (std::is_same_v<T, float>) {
+      product_ = f32_block_product();
+    } else {
+      product_ = bf16_block_product();
+    }
+    // Rows that a block product cannot read as they are: another type, or an odd length.
+    if (o_.x.dtype != dtype_of<T>() || (sizeof(T) == 2 && o_.matrices[0].inputs % 2 != 0)) {
+      copied_stride_ =
+          (o_.matrices[0].inputs + kBf16DepthStep - 1) / kBf16DepthStep * kBf16DepthStep;
     }
   }
 
+  // The converted rows, then sums of one block a thread (two of a gated product).
+  size_t workspace_bytes() const override {
+    return copied_bytes() + static_cast<size_t>(o_.threads) * thread_bytes();
+  }
+
+  void run(const RunContext& context) override {
+    const T* x = static_cast<const T*>(o_.x.data);
+    int64_t ldx = o_.matrices[0].inputs;
+    if (copied_stride_ > 0) {
+      auto* copy = reinterpret_cast<T*>(context.workspace);
+      copy_rows(context.pool, copy);
+      x = copy;
+      ldx = copied_stride_;
+    }
+    context.pool.run(division_.row_blocks * division_.panel_blocks, [&](int64_t item, int thread) {
+      auto* sums = reinterpret_cast<float*>(context.workspace + copied_bytes() +
+                                            static_cast<size_t>(thread) * thread_bytes());
+      // Consecutive items share panels, which are the larger operand.
+      run_block(x, ldx, item % division_.row_blocks, item / division_.row_blocks, sums);
+    });
+  }
+
  private:
-  std::unique_ptr<Matmul> product_;  // nullptr: no rows
+  size_t copied_bytes() const {
+    return aligned(static_cast<size_t>(o_.rows * copied_stride_) * sizeof(T));
+  }
+
+  int64_t block_columns() const { return division_.block_panels * kPanelColumns; }
+
+  size_t thread_bytes() const {
+    const int64_t products = o_.finish.is_gated ? 2 : 1;
+    return aligned(static_cast<size_t>(products * division_.block_rows * block_columns()) *
+                   sizeof(float));
+  }
+
+  // bf16 rows, zero-padded to whole tiles. Reached for f32 activations and odd lengths alone.
+  void copy_rows(ThreadPool& pool, T* to) const {
+    if constexpr (std::is_same_v<T, Bf16>) {
+      const int64_t inputs = o_.matrices[0].inputs;
+      parallel_for(pool, o_.rows, o_.rows * inputs, [&](int64_t row) {
+        Bf16* copy = to + row * copied_stride_;
+        if (o_.x.dtype == DType::kF32) {
+          narrow_loop(static_cast<const float*>(o_.x.data) + row * inputs, copy, inputs);
+        } else {
+          std::copy_n(static_cast<const Bf16*>(o_.x.data) + row * inputs, inputs, copy);
+        }
+        std::fill(copy + inputs, copy + copied_stride_, Bf16{});
+      });
+    } else {
+      SINEW_CHECK(false && "f32 products read f32 rows");
+    }
+  }
+
+  void run_block(const T* x, int64_t ldx, int64_t row_block, int64_t panel_block,
+                 float* sums) const {
+    const int64_t first_row = row_block * division_.block_rows;
+    const int64_t rows = std::min(division_.block_rows, o_.rows - first_row);
+    const int64_t first_panel = panel_block * division_.block_panels;
+    const int64_t panels =
+        std::min(division_.block_panels, o_.matrices[0].panel_count() - first_panel);
+    const int64_t stride = block_columns();
+    float* second = sums + division_.block_rows * stride;
+    for (size_t i = 0; i < (o_.finish.is_gated ? 2U : 1U); ++i) {
+      const PackedMatrix& matrix = o_.matrices[i];
+      product_.run({.x = x + first_row * ldx,
+                    .ldx = ldx,
+                    .rows = rows,
+                    .panels = matrix.as<T>() + first_panel * matrix.panel_elements(),
+                    .panel_stride = matrix.panel_elements(),
+                    .panel_count = panels,
+                    .depth = matrix.inputs + (sizeof(T) == 2 ? matrix.inputs % 2 : 0),
+                    .out = i == 0 ? sums : second,
+                    .ldout = stride});
+    }
+    const int64_t column = first_panel * kPanelColumns;
+    const int64_t columns = std::min(panels * kPanelColumns, o_.matrices[0].outputs - column);
+    for (int64_t r = 0; r < rows; ++r) {
+      finish_row(sums + r * stride, second + r * stride, first_row + r, column, columns);
+    }
+  }
+
+  // The same operations in the same order as the ops one after the other.
+  void finish_row(float* sums, const float* second, int64_t row, int64_t column, int64_t n) const {
+    const Finish& finish = o_.finish;
+    const int64_t first = row * o_.matrices[0].outputs + column;
+    if (o_.bias != nullptr) {
+      add_loop(sums, o_.bias + column, nullptr, sums, n);
+    }
+    if (finish.activation != nullptr) {
+      finish.activation(sums, sums, n);
+    }
+    o_.y.fill(first, n, [&](float* y) {
+      if (finish.is_gated) {
+        mul_loop(sums, second, nullptr, y, n);
+      } else if (finish.residual != nullptr) {
+        add_loop(sums, finish.residual + first, nullptr, y, n);
+      } else {
+        std::copy_n(sums, n, y);
+      }
+    });
+  }
+
+  LinearOperands o_;
+  Division division_;
+  BlockProduct<T> product_;
+  int64_t copied_stride_ = 0;  // elements of a converted row; 0: rows are read where they are
 };
+
+class Nothing final : public Kernel {
+ public:
+  void run(const RunContext& /*context*/) override {}
+};
+
+// The operands of a linear step; y is that of the last step fused with it.
+Result<LinearOperands> linear_operands(const BoundStep& step, const BoundStep& last,
+                                       WeightCache& weights) {
+  SINEW_CHECK(step.src_is_weight[1]);  // products of two activations are `attention`
+  LinearOperands o;
+  o.x = step.srcs[0];
+  SINEW_CHECK(o.x.dtype == DType::kF32 || o.x.dtype == DType::kBf16);
+  if (step.src_is_weight[0]) {
+    SINEW_ASSIGN(const float* const values, weights.plain(step.srcs[0]));
+    o.x = {values, DType::kF32, step.srcs[0].shape};
+  }
+  o.rows = row_count(o.x.shape);
+  o.threads = step.threads;
+  const bool weights_in_out = std::get<ops::LinearAttributes>(step.attributes).weights_in_out;
+  SINEW_ASSIGN(o.matrices[0], weights.packed(step.srcs[1], weights_in_out, row_length(o.x.shape),
+                                             step.product_dtype));
+  SINEW_ASSIGN(o.bias, real_source(step, 2, weights));
+  SINEW_CHECK(o.rows * o.matrices[0].outputs == last.dsts[0].shape.elements());
+  o.y = real_output(last);
+  return o;
+}
+
+MadeKernel make_linear_kernel(const BoundStep& step, const LinearOperands& operands) {
+  if (step.product_dtype == DType::kBf16) {
+    return std::unique_ptr<Kernel>(std::make_unique<Linear<Bf16>>(operands));
+  }
+  SINEW_CHECK(operands.x.dtype == DType::kF32);
+  return std::unique_ptr<Kernel>(std::make_unique<Linear<float>>(operands));
+}
 
 }  // namespace
 
 MadeKernel make_linear(const BoundStep& step, WeightCache& weights) {
-  const ConstTensorView& x = step.srcs[0];
-  const ConstTensorView& w = step.srcs[1];
-  SINEW_CHECK(step.src_is_weight[1]);  // products of two activations are `attention`
-  const bool weights_in_out = std::get<ops::LinearAttributes>(step.attributes).weights_in_out;
-  const int64_t inputs = row_length(x.shape);
-  const int64_t rows = row_count(x.shape);
   if (step.dsts[0].shape.elements() == 0) {
-    return std::unique_ptr<Kernel>(std::make_unique<Linear>(nullptr));
+    return std::unique_ptr<Kernel>(std::make_unique<Nothing>());
   }
-  SINEW_ASSIGN(const float* source, real_source(step, 0, weights));
-  SINEW_ASSIGN(const float* bias, real_source(step, 2, weights));
-  SINEW_ASSIGN(const PackedMatrix* matrix, weights.packed(w, weights_in_out, inputs, rows));
-  SINEW_CHECK(rows * matrix->outputs() == step.dsts[0].shape.elements());
-  SINEW_ASSIGN(auto product, Matmul::make(*matrix, rows, source, bias, real_result(step)));
-  return std::unique_ptr<Kernel>(std::make_unique<Linear>(std::move(product)));
+  SINEW_ASSIGN(const LinearOperands operands, linear_operands(step, step, weights));
+  return make_linear_kernel(step, operands);
+}
+
+// linear, then gelu_tanh, gelu_erf, silu or relu
+MadeKernel make_linear_activation(std::span<const BoundStep> steps, WeightCache& weights) {
+  SINEW_CHECK(steps.size() == 2);
+  SINEW_ASSIGN(LinearOperands operands, linear_operands(steps[0], steps[1], weights));
+  switch (steps[1].op) {
+    case ops::OpKind::kGeluTanh:
+      operands.finish.activation = gelu_tanh_loop;
+      break;
+    case ops::OpKind::kGeluErf:
+      operands.finish.activation = gelu_erf_loop;
+      break;
+    case ops::OpKind::kSilu:
+      operands.finish.activation = silu_loop;
+      break;
+    case ops::OpKind::kRelu:
+      operands.finish.activation = relu_loop;
+      break;
+    default:
+      SINEW_CHECK(false && "an activation follows");
+  }
+  return make_linear_kernel(steps[0], operands);
+}
+
+// linear, then add(linear, residual)
+MadeKernel make_linear_residual(std::span<const BoundStep> steps, WeightCache& weights) {
+  SINEW_CHECK(steps.size() == 2 && steps[1].op == ops::OpKind::kAdd);
+  SINEW_ASSIGN(LinearOperands operands, linear_operands(steps[0], steps[1], weights));
+  SINEW_CHECK(steps[1].srcs[1].shape.elements() == steps[1].dsts[0].shape.elements());
+  SINEW_ASSIGN(operands.finish.residual, real_source(steps[1], 1, weights));
+  return make_linear_kernel(steps[0], operands);
+}
+
+// linear (gate), silu, linear (up), mul(silu, up)
+MadeKernel make_swiglu(std::span<const BoundStep> steps, WeightCache& weights) {
+  SINEW_CHECK(steps.size() == 4 && steps[1].op == ops::OpKind::kSilu &&
+              steps[2].op == ops::OpKind::kLinear && steps[3].op == ops::OpKind::kMul);
+  SINEW_ASSIGN(LinearOperands operands, linear_operands(steps[0], steps[3], weights));
+  SINEW_ASSIGN(const LinearOperands up, linear_operands(steps[2], steps[3], weights));
+  SINEW_CHECK(operands.bias == nullptr && up.bias == nullptr);
+  operands.matrices[1] = up.matrices[0];
+  operands.finish.activation = silu_loop;
+  operands.finish.is_gated = true;
+  return make_linear_kernel(steps[0], operands);
 }
 
 }  // namespace sinew::cpu

@@ -1,10 +1,12 @@
 // Layer and RMS normalisation over rows: statistics in two passes with double sums, then one
 // rounding to f32 before the affine part, as the original's f32 path computes it.
 #include "base/check.h"
+#include "kernels/cpu/loops.h"
 #include "kernels/cpu/make.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -53,26 +55,11 @@ SINEW_CPU_CLONES void normalise(const float* __restrict x, int64_t d, double cen
   }
 }
 
-SINEW_CPU_CLONES void affine(const float* __restrict w, const float* __restrict b, int64_t d,
-                             float* __restrict y) {
-#pragma omp simd
-  for (int64_t i = 0; i < d; ++i) {
-    y[i] = y[i] * w[i] + b[i];
-  }
-}
-
-SINEW_CPU_CLONES void weigh(const float* __restrict w, int64_t d, float* __restrict y) {
-#pragma omp simd
-  for (int64_t i = 0; i < d; ++i) {
-    y[i] = y[i] * w[i];
-  }
-}
-
 struct Norm {
   const float* x = nullptr;  // [m, d]
   const float* w = nullptr;  // [d]; optional for layer_norm
   const float* b = nullptr;  // [d]; optional
-  float* y = nullptr;        // [m, d]
+  RealOutput y;              // [m, d]
   int64_t m = 0;
   int64_t d = 0;
   double epsilon = 0;
@@ -80,7 +67,6 @@ struct Norm {
 
   void run_row(int64_t row) const {
     const float* from = x + row * d;
-    float* to = y + row * d;
     const auto count = static_cast<double>(d);
     std::array<double, kSums> sums{};
     double mean = 0;
@@ -90,11 +76,18 @@ struct Norm {
       sums.fill(0);
     }
     add_up_squares(from, d, mean, sums.data());
-    normalise(from, d, mean, 1.0 / std::sqrt(total(sums) / count + epsilon), to);
-    if (b != nullptr) {
-      affine(w, b, d, to);
-    } else if (w != nullptr) {
-      weigh(w, d, to);
+    const double factor = 1.0 / std::sqrt(total(sums) / count + epsilon);
+    for (int64_t first = 0; first < d; first += kPieceElements) {
+      const int64_t n = std::min(d - first, kPieceElements);
+      y.fill(row * d + first, n, [&](float* to) {
+        normalise(from + first, n, mean, factor, to);
+        if (w != nullptr) {
+          mul_loop(to, w + first, nullptr, to, n);
+        }
+        if (b != nullptr) {
+          add_loop(to, b + first, nullptr, to, n);
+        }
+      });
     }
   }
 };
@@ -103,8 +96,9 @@ class NormKernel final : public Kernel {
  public:
   explicit NormKernel(const Norm& norm) : norm_(norm) {}
 
-  void run(std::byte* /*workspace*/) override {
-    parallel_for(norm_.m, norm_.m * norm_.d, [this](int64_t row) { norm_.run_row(row); });
+  void run(const RunContext& context) override {
+    parallel_for(context.pool, norm_.m, norm_.m * norm_.d,
+                 [this](int64_t row) { norm_.run_row(row); });
   }
 
  private:
@@ -117,7 +111,7 @@ MadeKernel make_norm(const BoundStep& step, WeightCache& weights, bool is_centre
   norm.epsilon = static_cast<double>(std::get<ops::NormAttributes>(step.attributes).epsilon);
   norm.m = row_count(step.dsts[0].shape);
   norm.d = row_length(step.dsts[0].shape);
-  norm.y = real_result(step);
+  norm.y = real_output(step);
   SINEW_ASSIGN(norm.x, real_source(step, 0, weights));
   SINEW_ASSIGN(norm.w, real_source(step, 1, weights));
   if (is_centred) {

@@ -25,6 +25,13 @@ float* real_result(const BoundStep& step, size_t index) {
   return step.dsts[index].as<float>().data();
 }
 
+RealOutput real_output(const BoundStep& step, size_t index) {
+  SINEW_CHECK(index < step.dsts.size());
+  const TensorView& view = step.dsts[index];
+  SINEW_CHECK(view.dtype == DType::kF32 || view.dtype == DType::kBf16);
+  return RealOutput(view);
+}
+
 int64_t row_length(const Shape& shape) {
   return shape.rank() == 0 ? 1 : shape[shape.rank() - 1];
 }

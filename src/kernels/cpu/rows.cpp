@@ -23,7 +23,7 @@ class Embed final : public Kernel {
         float* y)
       : table_(table), rounding_(rounding), ids_(ids), count_(count), y_(y) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& /*context*/) override {
     const int64_t d = row_length(table_.shape);
     const size_t row_bytes = static_cast<size_t>(d) * dtype_bytes(table_.dtype);
     for (int64_t i = 0; i < count_; ++i) {
@@ -43,23 +43,32 @@ class Embed final : public Kernel {
   float* y_;  // [count, d]
 };
 
+// Copies bytes, so x may be of either type.
 class GatherRows final : public Kernel {
  public:
-  GatherRows(const float* x, const int32_t* rows, int64_t count, int64_t d, float* y)
-      : x_(x), rows_(rows), count_(count), d_(d), y_(y) {}
+  GatherRows(const void* x, const int32_t* rows, int64_t count, size_t row_bytes, void* y)
+      : x_(static_cast<const std::byte*>(x)),
+        rows_(rows),
+        count_(count),
+        row_bytes_(row_bytes),
+        y_(static_cast<std::byte*>(y)) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& /*context*/) override {
+    if (row_bytes_ == 0) {
+      return;
+    }
     for (int64_t i = 0; i < count_; ++i) {
-      copy_floats(x_ + rows_[i] * d_, d_, y_ + i * d_);
+      std::memcpy(y_ + static_cast<size_t>(i) * row_bytes_,
+                  x_ + static_cast<size_t>(rows_[i]) * row_bytes_, row_bytes_);
     }
   }
 
  private:
-  const float* x_;       // [m, d]
+  const std::byte* x_;   // [m, d]
   const int32_t* rows_;  // [count]
   int64_t count_;
-  int64_t d_;
-  float* y_;  // [count, d]
+  size_t row_bytes_;
+  std::byte* y_;  // [count, d]
 };
 
 class ScatterRows final : public Kernel {
@@ -74,7 +83,7 @@ class ScatterRows final : public Kernel {
         d_(d),
         y_(y) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& /*context*/) override {
     copy_floats(x_, elements_, y_);
     for (int64_t i = 0; i < count_; ++i) {
       copy_floats(replacements_ + i * d_, d_, y_ + rows_[i] * d_);
@@ -97,7 +106,7 @@ class ConcatRows final : public Kernel {
              float* y)
       : x_(x), x_elements_(x_elements), second_(second), second_elements_(second_elements), y_(y) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& /*context*/) override {
     copy_floats(x_, x_elements_, y_);
     copy_floats(second_, second_elements_, y_ + x_elements_);
   }
@@ -121,10 +130,17 @@ MadeKernel make_embed(const BoundStep& step, WeightCache& /*weights*/) {
 }
 
 MadeKernel make_gather_rows(const BoundStep& step, WeightCache& weights) {
-  SINEW_ASSIGN(const float* x, real_source(step, 0, weights));
-  return std::unique_ptr<Kernel>(
-      std::make_unique<GatherRows>(x, index_source(step, 1), step.srcs[1].shape.elements(),
-                                   row_length(step.srcs[0].shape), real_result(step)));
+  const TensorView& y = step.dsts[0];
+  const void* x = step.srcs[0].data;
+  if (y.dtype == DType::kF32) {
+    SINEW_ASSIGN(x, real_source(step, 0, weights));
+  } else {
+    SINEW_CHECK(step.srcs[0].dtype == y.dtype && !step.src_is_weight[0]);
+  }
+  const size_t row_bytes =
+      static_cast<size_t>(row_length(step.srcs[0].shape)) * dtype_bytes(y.dtype);
+  return std::unique_ptr<Kernel>(std::make_unique<GatherRows>(
+      x, index_source(step, 1), step.srcs[1].shape.elements(), row_bytes, y.data));
 }
 
 MadeKernel make_scatter_rows(const BoundStep& step, WeightCache& weights) {

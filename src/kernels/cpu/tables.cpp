@@ -26,7 +26,7 @@ class TimeSinusoid final : public Kernel {
   TimeSinusoid(const ops::SinusoidAttributes& attributes, float* y)
       : attributes_(attributes), y_(y) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& /*context*/) override {
     const bool sin_first = attributes_.form == ops::SinusoidForm::kSinCosExclusive;
     float* sin_out = y_ + (sin_first ? 0 : attributes_.half);
     float* cos_out = y_ + (sin_first ? attributes_.half : 0);
@@ -47,7 +47,7 @@ class RopeTable final : public Kernel {
   RopeTable(const ops::RopeTableAttributes& attributes, float* cos, float* sin)
       : attributes_(attributes), cos_(cos), sin_(sin) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& /*context*/) override {
     const int64_t half = attributes_.head_dim / 2;
     for (int64_t k = 0; k < half; ++k) {
       const float exponent = static_cast<float>(2 * k) / static_cast<float>(attributes_.head_dim);

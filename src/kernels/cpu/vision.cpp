@@ -18,12 +18,12 @@ constexpr int64_t kChannels = 3;
 class Patchify final : public Kernel {
  public:
   Patchify(const float* pixels, int64_t images, int64_t height, int64_t width, int64_t patch,
-           float* y)
+           const RealOutput& y)
       : pixels_(pixels), images_(images), height_(height), width_(width), patch_(patch), y_(y) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& context) override {
     const int64_t rows = height_ / patch_;
-    parallel_for(images_ * rows, images_ * kChannels * height_ * width_,
+    parallel_for(context.pool, images_ * rows, images_ * kChannels * height_ * width_,
                  [&](int64_t i) { run_row(i / rows, i % rows); });
   }
 
@@ -33,15 +33,18 @@ class Patchify final : public Kernel {
     const int64_t columns = width_ / patch_;
     const int64_t plane = height_ * width_;
     const float* from = pixels_ + image * kChannels * plane;
-    float* to = y_ + (image * (height_ / patch_) + row) * columns * kChannels * patch_ * patch_;
+    const int64_t patch_row = patch_ * kChannels;  // elements of one line of a patch
+    int64_t first = (image * (height_ / patch_) + row) * columns * patch_ * patch_row;
     for (int64_t column = 0; column < columns; ++column) {
-      for (int64_t a = 0; a < patch_; ++a) {
+      for (int64_t a = 0; a < patch_; ++a, first += patch_row) {
         const float* line = from + (row * patch_ + a) * width_ + column * patch_;
-        for (int64_t b = 0; b < patch_; ++b) {
-          for (int64_t c = 0; c < kChannels; ++c) {
-            *to++ = line[c * plane + b];
+        y_.fill(first, patch_row, [&](float* to) {
+          for (int64_t b = 0; b < patch_; ++b) {
+            for (int64_t c = 0; c < kChannels; ++c) {
+              *to++ = line[c * plane + b];
+            }
           }
-        }
+        });
       }
     }
   }
@@ -51,7 +54,7 @@ class Patchify final : public Kernel {
   int64_t height_;
   int64_t width_;
   int64_t patch_;
-  float* y_;  // [images * rows * columns, patch * patch * 3]
+  RealOutput y_;  // [images * rows * columns, patch * patch * 3]
 };
 
 class PixelShuffle final : public Kernel {
@@ -59,22 +62,23 @@ class PixelShuffle final : public Kernel {
   PixelShuffle(const float* x, int64_t images, int64_t rows, int64_t columns, int64_t d, float* y)
       : x_(x), images_(images), rows_(rows), columns_(columns), d_(d), y_(y) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& context) override {
     const int64_t out_columns = columns_ / 2;
     const int64_t out_tokens = rows_ / 2 * out_columns;
-    parallel_for(images_ * out_tokens, images_ * rows_ * columns_ * d_, [&](int64_t i) {
-      const int64_t row = i % out_tokens / out_columns;
-      const int64_t column = i % out_columns;
-      const float* from =
-          x_ + (i / out_tokens * rows_ * columns_ + 2 * row * columns_ + 2 * column) * d_;
-      float* to = y_ + i * 4 * d_;
-      for (int64_t c = 0; c < d_; ++c) {
-        to[4 * c] = from[c];                            // i = 0, j = 0
-        to[4 * c + 1] = from[d_ + c];                   // i = 0, j = 1
-        to[4 * c + 2] = from[columns_ * d_ + c];        // i = 1, j = 0
-        to[4 * c + 3] = from[(columns_ + 1) * d_ + c];  // i = 1, j = 1
-      }
-    });
+    parallel_for(
+        context.pool, images_ * out_tokens, images_ * rows_ * columns_ * d_, [&](int64_t i) {
+          const int64_t row = i % out_tokens / out_columns;
+          const int64_t column = i % out_columns;
+          const float* from =
+              x_ + (i / out_tokens * rows_ * columns_ + 2 * row * columns_ + 2 * column) * d_;
+          float* to = y_ + i * 4 * d_;
+          for (int64_t c = 0; c < d_; ++c) {
+            to[4 * c] = from[c];                            // i = 0, j = 0
+            to[4 * c + 1] = from[d_ + c];                   // i = 0, j = 1
+            to[4 * c + 2] = from[columns_ * d_ + c];        // i = 1, j = 0
+            to[4 * c + 3] = from[(columns_ + 1) * d_ + c];  // i = 1, j = 1
+          }
+        });
   }
 
  private:
@@ -127,7 +131,7 @@ class ResizePositions final : public Kernel {
         columns_(resize_axis(side, columns)),
         y_(y) {}
 
-  void run(std::byte* /*workspace*/) override {
+  void run(const RunContext& /*context*/) override {
     float* to = y_;
     for (const Taps& row : rows_) {
       for (const Taps& column : columns_) {
@@ -167,11 +171,12 @@ MadeKernel make_patchify(const BoundStep& step, WeightCache& weights) {
   const int64_t patch = std::get<ops::GridAttributes>(step.attributes).patch;
   const Shape& shape = step.srcs[0].shape;
   SINEW_CHECK(shape.rank() == 4 && shape[1] == kChannels);
-  SINEW_CHECK(patch > 0 && shape[2] % patch == 0 && shape[3] % patch == 0);
+  SINEW_CHECK(patch > 0 && patch * kChannels <= kPieceElements);
+  SINEW_CHECK(shape[2] % patch == 0 && shape[3] % patch == 0);
   SINEW_CHECK(step.dsts[0].shape.elements() == shape.elements());
   SINEW_ASSIGN(const float* pixels, real_source(step, 0, weights));
   return std::unique_ptr<Kernel>(
-      std::make_unique<Patchify>(pixels, shape[0], shape[2], shape[3], patch, real_result(step)));
+      std::make_unique<Patchify>(pixels, shape[0], shape[2], shape[3], patch, real_output(step)));
 }
 
 MadeKernel make_pixel_shuffle(const BoundStep& step, WeightCache& weights) {

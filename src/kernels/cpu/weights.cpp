@@ -1,48 +1,67 @@
 #include "kernels/cpu/weights.h"
 
 #include "base/check.h"
-#include "kernels/cpu/dnnl.h"
 #include "tensor/convert.h"
 
+#include <algorithm>
 #include <span>
 
 namespace sinew::cpu {
+namespace {
 
-WeightCache::WeightCache() = default;
+// Chunks grow with what is held, so that the unused end of the last one is small beside it, up to
+// a size that huge pages back well.
+constexpr size_t kFirstChunkBytes = size_t{1} << 20;
+constexpr size_t kLargestChunkBytes = size_t{32} << 20;
 
-WeightCache::~WeightCache() = default;
+}  // namespace
+
+// Kernels may fetch a little beyond the end of a matrix; the chunk's own end is no exception, since
+// fetching ahead never faults.
+Result<std::byte*> WeightCache::allocate(size_t size_bytes) {
+  const size_t padded =
+      (size_bytes + Buffer::kAlignment - 1) / Buffer::kAlignment * Buffer::kAlignment;
+  if (chunks_.empty() || chunks_.back().size_bytes() - chunk_used_ < padded) {
+    const size_t wanted = std::clamp(bytes_, kFirstChunkBytes, kLargestChunkBytes);
+    SINEW_ASSIGN(Buffer chunk, Buffer::allocate(std::max(wanted, padded)));
+    chunks_.push_back(std::move(chunk));
+    chunk_used_ = 0;
+    bytes_ += chunks_.back().size_bytes();
+  }
+  std::byte* memory = chunks_.back().data() + chunk_used_;
+  chunk_used_ += padded;
+  return memory;
+}
 
 Result<const float*> WeightCache::plain(const ConstTensorView& weight) {
   const PlainKey key{weight.data, weight.shape.elements()};
-  auto found = plain_.find(key);
-  if (found == plain_.end()) {
-    const auto elements = static_cast<size_t>(weight.shape.elements());
-    SINEW_ASSIGN(Buffer buffer, Buffer::allocate(elements * sizeof(float)));
-    convert_to_f32(weight, std::span(reinterpret_cast<float*>(buffer.data()), elements),
-                   ParameterRounding::kBf16);
-    bytes_ += buffer.size_bytes();
-    found = plain_.emplace(key, std::move(buffer)).first;
+  const auto found = plain_.find(key);
+  if (found != plain_.end()) {
+    return found->second;
   }
-  return reinterpret_cast<const float*>(found->second.data());
+  const auto elements = static_cast<size_t>(weight.shape.elements());
+  SINEW_ASSIGN(std::byte* const memory, allocate(elements * sizeof(float)));
+  auto* const values = reinterpret_cast<float*>(memory);
+  convert_to_f32(weight, std::span(values, elements), ParameterRounding::kBf16);
+  plain_.emplace(key, values);
+  return values;
 }
 
-Result<const PackedMatrix*> WeightCache::packed(const ConstTensorView& weight, bool weights_in_out,
-                                                int64_t inputs, int64_t rows) {
+Result<PackedMatrix> WeightCache::packed(const ConstTensorView& weight, bool weights_in_out,
+                                         int64_t inputs, DType dtype) {
   SINEW_CHECK(inputs > 0 && weight.shape.elements() % inputs == 0);
   const int64_t outputs = weight.shape.elements() / inputs;
-  auto& packings = packed_[PackedKey{weight.data, inputs, outputs, weights_in_out}];
-  for (const auto& packing : packings) {
-    if (packing->suits(rows)) {
-      return packing.get();
-    }
+  const PackedKey key{weight.data, inputs, outputs, weights_in_out, dtype};
+  const auto found = packed_.find(key);
+  if (found != packed_.end()) {
+    return found->second;
   }
-  SINEW_ASSIGN(auto packing, PackedMatrix::make(weight, weights_in_out, inputs, outputs, rows));
-  if (!packings.empty() && !packing->suits(rows)) {
-    return packings.front().get();  // reference code in any layout: another copy gains nothing
-  }
-  bytes_ += packing->bytes();
-  packings.push_back(std::move(packing));
-  return packings.back().get();
+  PackedMatrix matrix{.dtype = dtype, .inputs = inputs, .outputs = outputs};
+  SINEW_ASSIGN(std::byte* const memory, allocate(matrix.bytes()));
+  pack_matrix(weight, weights_in_out, matrix, memory, pool_);
+  matrix.panels = memory;
+  packed_.emplace(key, matrix);
+  return matrix;
 }
 
 }  // namespace sinew::cpu

@@ -1,5 +1,7 @@
 #include "model/blocks/dit_block.h"
 
+#include "model/blocks/fused_linear.h"
+
 #include <cmath>
 
 namespace sinew::model {
@@ -16,10 +18,12 @@ ops::Value dit_block(ops::Builder& b, const DitBlock& a) {
     const ops::Value q = b.linear(n, a.w.q_w, a.w.q_b);
     const ops::Value k = is_self ? b.linear(n, a.w.k_w, a.w.k_b) : a.context.k;
     const ops::Value v = is_self ? b.linear(n, a.w.v_w, a.w.v_b) : a.context.v;
-    const ops::Value y = b.add(b.linear(b.attention(q, k, v, full), a.w.out_w, a.w.out_b), a.x);
+    const ops::Value y = linear_residual(
+        b, {.x = b.attention(q, k, v, full), .w = a.w.out_w, .b = a.w.out_b, .residual = a.x});
     const ops::Value m = b.layer_norm(y, {}, {}, a.epsilon);
-    const ops::Value up = b.gelu_tanh(b.linear(m, a.w.up_w, a.w.up_b));  // [t, f]
-    return b.add(b.linear(up, a.w.down_w, a.w.down_b), y);
+    const ops::Value up =
+        linear_activation(b, {.x = m, .w = a.w.up_w, .b = a.w.up_b});  // [t, f], gelu_tanh
+    return linear_residual(b, {.x = up, .w = a.w.down_w, .b = a.w.down_b, .residual = y});
   });
 }
 

@@ -1,5 +1,7 @@
 #include "model/blocks/lm_block.h"
 
+#include "model/blocks/fused_linear.h"
+
 #include <cmath>
 
 namespace sinew::model {
@@ -28,11 +30,10 @@ ops::Value lm_block(ops::Builder& b, const LmBlock& a) {
     const ops::Value v = b.linear(n, a.w.v_w, {});
     const ops::Value o = b.attention(b.rope(q, a.cos, a.sin, a.heads),
                                      b.rope(k, a.cos, a.sin, a.kv_heads), v, causal);
-    const ops::Value y = b.add(a.x, b.linear(o, a.w.out_w, {}));
+    const ops::Value y = linear_residual(b, {.x = o, .w = a.w.out_w, .b = {}, .residual = a.x});
     const ops::Value m = b.rms_norm(y, a.w.post_norm, a.epsilon);
-    const ops::Value gated =
-        b.mul(b.silu(b.linear(m, a.w.gate_w, {})), b.linear(m, a.w.up_w, {}));  // [t, f]
-    return b.add(y, b.linear(gated, a.w.down_w, {}));
+    const ops::Value gated = swiglu(b, {.x = m, .gate_w = a.w.gate_w, .up_w = a.w.up_w});  // [t, f]
+    return linear_residual(b, {.x = gated, .w = a.w.down_w, .b = {}, .residual = y});
   });
 }
 

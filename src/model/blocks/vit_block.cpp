@@ -1,5 +1,7 @@
 #include "model/blocks/vit_block.h"
 
+#include "model/blocks/fused_linear.h"
+
 #include <cmath>
 
 namespace sinew::model {
@@ -17,10 +19,12 @@ ops::Value vit_block(ops::Builder& b, const VitBlock& a) {
     const ops::Value k = b.linear(n, a.w.k_w, a.w.k_b);
     const ops::Value v = b.linear(n, a.w.v_w, a.w.v_b);
     const ops::Value o = b.attention(q, k, v, per_image);
-    const ops::Value y = b.add(a.x, b.linear(o, a.w.out_w, a.w.out_b));
+    const ops::Value y =
+        linear_residual(b, {.x = o, .w = a.w.out_w, .b = a.w.out_b, .residual = a.x});
     const ops::Value m = b.layer_norm(y, a.w.norm2_w, a.w.norm2_b, a.epsilon);
-    const ops::Value up = b.gelu_tanh(b.linear(m, a.w.up_w, a.w.up_b));  // [v*p, f]
-    return b.add(y, b.linear(up, a.w.down_w, a.w.down_b));
+    const ops::Value up =
+        linear_activation(b, {.x = m, .w = a.w.up_w, .b = a.w.up_b});  // [v*p, f], gelu_tanh
+    return linear_residual(b, {.x = up, .w = a.w.down_w, .b = a.w.down_b, .residual = y});
   });
 }
 

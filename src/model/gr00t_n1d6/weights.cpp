@@ -1,5 +1,6 @@
 #include "model/gr00t_n1d6/weights.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 
@@ -13,6 +14,8 @@ constexpr std::string_view kVision = "backbone.model.vision_model.vision_model."
 constexpr std::string_view kLanguage = "backbone.model.language_model.";
 constexpr std::string_view kProjector = "backbone.model.mlp1.";
 constexpr std::string_view kActionHead = "action_head.";
+constexpr std::string_view kPoolingHead = "head.";            // below kVision
+constexpr std::string_view kLanguageHead = "lm_head.weight";  // below kLanguage
 constexpr int64_t kTimeFeatures = 256;  // of the DiT's timestep sinusoid, whatever the width
 
 // Declares tensors below one prefix.
@@ -178,6 +181,25 @@ void declare_encoders(Builder& b, const Config& c, int64_t id, Weights& w) {
   }
 }
 
+// Of checkpoints, not of the network: SigLIP2's attention pooling and the language model's output
+// layer.
+void declare_unused(Builder& b, const Config& c) {
+  Declare t(b, std::string(kVision) + std::string(kPoolingHead));
+  const int64_t d = c.vision.width;
+  t("probe", {1, 1, d});
+  t("attention.in_proj_weight", {3 * d, d});
+  t("attention.in_proj_bias", {3 * d});
+  t("attention.out_proj.weight", {d, d});
+  t("attention.out_proj.bias", {d});
+  t("layernorm.weight", {d});
+  t("layernorm.bias", {d});
+  t("mlp.fc1.weight", {c.vision.ffn, d});
+  t("mlp.fc1.bias", {c.vision.ffn});
+  t("mlp.fc2.weight", {d, c.vision.ffn});
+  t("mlp.fc2.bias", {d});
+  Declare(b, std::string(kLanguage))(kLanguageHead, {c.language.vocabulary, c.language.width});
+}
+
 }  // namespace
 
 Weights declare_weights(Builder& b, const Config& config, int64_t embodiment_id) {
@@ -190,10 +212,25 @@ Weights declare_weights(Builder& b, const Config& config, int64_t embodiment_id)
   return w;
 }
 
+std::vector<TensorShape> checkpoint_tensors(const Config& config) {
+  Builder b;
+  declare_weights(b, config, /*embodiment_id=*/0);
+  declare_unused(b, config);
+  std::vector<TensorShape> tensors;
+  for (ops::ValueInfo& info : b.take().values) {
+    if (info.kind == ops::ValueKind::kWeight) {
+      tensors.push_back({std::move(info.name), info.shape});
+    }
+  }
+  std::sort(tensors.begin(), tensors.end(),
+            [](const TensorShape& x, const TensorShape& y) { return x.name < y.name; });
+  return tensors;
+}
+
 bool is_known_unused(std::string_view name, const Config& config) {
-  const std::string head = std::string(kVision) + "head.";
+  const std::string head = std::string(kVision) + std::string(kPoolingHead);
   const std::string layers = std::string(kLanguage) + "model.layers.";
-  if (name.starts_with(head) || name == std::string(kLanguage) + "lm_head.weight" ||
+  if (name.starts_with(head) || name == std::string(kLanguage) + std::string(kLanguageHead) ||
       name == std::string(kActionHead) + "mask_token") {
     return true;
   }

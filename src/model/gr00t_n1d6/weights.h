@@ -11,6 +11,7 @@
 #include "ops/builder.h"
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -57,6 +58,16 @@ struct Weights {
 
 // Declares all of them in a recording, with the slices of one embodiment.
 Weights declare_weights(ops::Builder& b, const Config& config, int64_t embodiment_id);
+
+struct TensorShape {
+  std::string name;
+  Shape shape;
+};
+
+// Every tensor of a checkpoint as the original saves it, sorted by name: those that
+// declare_weights names, and the vision tower's pooling head and lm_head, which inference never
+// reads.
+std::vector<TensorShape> checkpoint_tensors(const Config& config);
 
 // What a checkpoint may hold that inference never reads: the vision tower's pooling head, lm_head,
 // mask_token, language layers at or beyond select_layer.

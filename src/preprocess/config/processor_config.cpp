@@ -2,6 +2,7 @@
 // pick the embodiment, settle every flag with its origin, then check the statistics against both.
 #include "preprocess/config/processor_config.h"
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "preprocess/config/builtin_embodiments.h"
 #include "preprocess/config/parse.h"
@@ -127,13 +128,6 @@ class Kwargs {
   io::ResolvedConfig& resolved_;
 };
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
-
 // Every tag that has statistics; each must have a modality configuration as well.
 Result<std::vector<std::string>> find_valid_tags(const JsonView& statistics,
                                                  const JsonView& modality_configs) {
@@ -169,12 +163,14 @@ Status select_tag(const JsonView& statistics, const ProcessorOptions& options,
                         "the only one with statistics");
     return {};
   }
-  const std::string wanted = lower(options.embodiment_tag);
-  const auto found =
-      std::ranges::find_if(tags, [&](const std::string& tag) { return lower(tag) == wanted; });
+  const std::string wanted = ascii_lower(options.embodiment_tag);
+  const auto found = std::ranges::find_if(
+      tags, [&](const std::string& tag) { return ascii_lower(tag) == wanted; });
   if (found == tags.end()) {
-    return usage_error("--embodiment-tag \"{}\": {} has no statistics of it, expected one of {}",
-                       options.embodiment_tag, statistics.where(), join(tags));
+    return not_found(
+        "embodiment \"{}\": {} has no statistics of it, expected one of {}; choose with "
+        "--embodiment-tag or the observation's embodiment_tag",
+        options.embodiment_tag, statistics.where(), join(tags));
   }
   config.embodiment_tag = *found;
   config.resolved.add("embodiment.tag", config.embodiment_tag, Origin::kFlag);

@@ -54,8 +54,7 @@ constexpr std::array<int, kAlphabetEnd> make_inverse_alphabet() {
 
 constexpr std::array<int, kAlphabetEnd> kInverseAlphabet = make_inverse_alphabet();
 
-// The Qwen2 tokens beyond vocab.json, at consecutive ids, for folders without added_tokens.json.
-constexpr int32_t kFirstDefaultAdded = 151643;
+// The Qwen2 tokens.
 constexpr std::array<std::string_view, 37> kDefaultAdded = {"<|endoftext|>",
                                                             "<|im_start|>",
                                                             "<|im_end|>",
@@ -136,8 +135,7 @@ std::string symbol_bytes(std::string_view symbol) {
 Status find_byte_ids(const SymbolIds& ids, const std::string& where,
                      std::array<int32_t, 256>& byte_ids) {
   for (size_t byte = 0; byte < byte_ids.size(); ++byte) {
-    std::string symbol;
-    append_utf8(kAlphabet[byte], symbol);
+    const std::string symbol = byte_symbol(static_cast<uint8_t>(byte));
     const auto found = ids.find(symbol);
     if (found == ids.end()) {
       return bad_input(
@@ -268,6 +266,16 @@ Result<std::vector<Token>> all_tokens(const SymbolIds& ids, const std::vector<To
 }
 
 }  // namespace
+
+std::string byte_symbol(uint8_t byte) {
+  std::string symbol;
+  append_utf8(kAlphabet[byte], symbol);
+  return symbol;
+}
+
+std::span<const std::string_view> default_added_tokens() {
+  return kDefaultAdded;
+}
 
 Result<Vocabulary> parse_vocabulary(const TokenizerFiles& files) {
   const std::string vocab_path = files.where + "/vocab.json";

@@ -8,7 +8,9 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sinew::preprocess {
@@ -24,6 +26,13 @@ struct Vocabulary {
   std::array<int32_t, 256> byte_ids;  // the token of each single byte
   MergeTable merges;
 };
+
+// How vocab.json and merges.txt write one byte.
+std::string byte_symbol(uint8_t byte);
+
+// The tokens beyond vocab.json of a folder without added_tokens.json, at consecutive ids.
+inline constexpr int32_t kFirstDefaultAdded = 151643;
+std::span<const std::string_view> default_added_tokens();
 
 // Refuses what Tokenizer::load says. Errors name the file below `files.where`.
 Result<Vocabulary> parse_vocabulary(const TokenizerFiles& files);

@@ -143,14 +143,14 @@ TEST(BadProcessorConfig, Embodiment) {
       {"unknown tag",
        two_tags,
        {"\"spot\"", "expected one of gr1, new_embodiment"},
-       Code::kUsage,
+       Code::kNotFound,
        "spot"},
       {"configured, but without statistics",
        [](Files& f) {
          f.kwargs()["modality_configs"]["gr1"] = f.kwargs()["modality_configs"]["new_embodiment"];
        },
        {"no statistics", "new_embodiment"},
-       Code::kUsage,
+       Code::kNotFound,
        "gr1"},
       {"statistics of nothing",
        [](Files& f) { f.statistics = Json::object(); },

@@ -1,0 +1,53 @@
+// The inner kernel of every matrix product on a CPU: a block of rows times panels of a packed
+// matrix. One function for each kind of arithmetic the processor may have; the fastest is chosen
+// once, at load.
+//
+// A panel is 16 columns of W [depth, n], zero-padded at the end:
+//   f32:  [depth][16]
+//   bf16: [padded depth / 2][16][2], pairs of consecutive depths side by side, as the dot-product
+//         and tile instructions of x86 read them
+// Sums run over the whole depth in one order that depends on the instruction set alone, never on
+// how rows and panels were divided, so results do not depend on the number of threads.
+#pragma once
+
+#include "base/float16.h"
+
+#include <cstdint>
+#include <string_view>
+
+namespace sinew::cpu {
+
+inline constexpr int64_t kPanelColumns = 16;
+
+// Depth of bf16 panels is a multiple of this (a tile of 64 bytes).
+inline constexpr int64_t kBf16DepthStep = 32;
+
+template <class T>
+struct BlockOperands {
+  const T* x = nullptr;  // [rows, depth] with row stride ldx; bf16: depth is even
+  int64_t ldx = 0;
+  int64_t rows = 0;
+  const T* panels = nullptr;
+  int64_t panel_stride = 0;  // elements from one panel to the next
+  int64_t panel_count = 0;
+  int64_t depth = 0;     // of x; panels are padded
+  float* out = nullptr;  // [rows, 16 * panel_count] with row stride ldout
+  int64_t ldout = 0;
+};
+
+template <class T>
+struct BlockProduct {
+  std::string_view name;  // "avx512_bf16"
+  void (*run)(const BlockOperands<T>& operands) = nullptr;
+};
+
+// The implementations that this processor can run, fastest first; the last one runs anywhere.
+// `count` receives how many there are.
+const BlockProduct<float>* f32_block_products(int* count);
+const BlockProduct<Bf16>* bf16_block_products(int* count);
+
+// The first of them.
+const BlockProduct<float>& f32_block_product();
+const BlockProduct<Bf16>& bf16_block_product();
+
+}  // namespace sinew::cpu

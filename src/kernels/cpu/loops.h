@@ -1,0 +1,33 @@
+// Loops over a few thousand consecutive elements, the one implementation of each elementwise
+// formula: the elementwise kernels run them over whole tensors, matrix products over the blocks
+// they have just summed. Compiled for several instruction sets, with the same operations in the
+// same order in each.
+#pragma once
+
+#include "base/float16.h"
+
+#include <cstdint>
+
+namespace sinew::cpu {
+
+// y[i] = f(x[i]); x and y may be the same.
+using UnaryLoop = void (*)(const float* x, float* y, int64_t n);
+void gelu_tanh_loop(const float* x, float* y, int64_t n);
+void gelu_erf_loop(const float* x, float* y, int64_t n);
+void silu_loop(const float* x, float* y, int64_t n);
+void relu_loop(const float* x, float* y, int64_t n);
+
+// y[i] = f(x[i], a[i], b[i]); y may be x. `b` is unused by add and mul.
+using TernaryLoop = void (*)(const float* x, const float* a, const float* b, float* y, int64_t n);
+void add_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
+void mul_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
+// x (1 + a) + b
+void modulate_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
+
+// y[i] = x[i] + dt v[i]; the product is rounded before the sum (spec/model.md section 9).
+void euler_loop(const float* x, const float* velocity, float dt, float* y, int64_t n);
+
+// Rounds to bf16, nearest even; NaN stays NaN.
+void narrow_loop(const float* x, Bf16* y, int64_t n);
+
+}  // namespace sinew::cpu
