@@ -7,6 +7,7 @@
 #include "base/philox.h"
 #include "cli/exit_code.h"
 #include "engine/backend.h"
+#include "engine/processors.h"
 #include "engine/session.h"
 #include "engine/weight_source.h"
 #include "io/json.h"
@@ -256,6 +257,8 @@ class MadeUpWeights final : public engine::WeightSource {
     return {found->second.data(), DType::kBf16, shapes_.find(name)->second};
   }
 
+  void release(const ConstTensorView& /*view*/) const override {}  // there is no file behind it
+
  private:
   static void fill(std::span<Bf16> values, uint32_t stream, float centre) {
     constexpr float kStep = 0.04F / 65536.0F;
@@ -354,7 +357,8 @@ Status run(const Options& options) {
             fmt::format("--dtype: expected fp32 or bf16, found \"{}\"", options.dtype)};
   }
   std::string note;
-  const int threads = engine::resolve_threads(static_cast<int>(options.threads), note);
+  const int threads =
+      engine::resolve_threads(static_cast<int>(options.threads), engine::processors(), note);
   SINEW_ASSIGN(const MadeUpWeights weights, MadeUpWeights::make(chain->record()));
   engine::Session session(engine::make_cpu_backend(threads), weights,
                           [&](const engine::PlanKey&) { return chain->record(); },

@@ -10,7 +10,6 @@
 #include "cli/policy_run.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
-#include "engine/backend.h"
 #include "engine/processors.h"
 #include "io/checkpoint.h"
 #include "io/file.h"

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -46,13 +47,19 @@ struct Division {
   int64_t block_panels = 0;
   int64_t row_blocks = 0;
   int64_t panel_blocks = 0;
+  int64_t sum_rows = 0;  // of a block, whose sums are kept at a time
 
-  Division(int64_t rows, int64_t panels, size_t panel_bytes, int threads) {
-    constexpr int64_t kRows = 96;
+  Division(int64_t rows, int64_t panels, size_t panel_bytes, int threads, int64_t step_rows) {
+    constexpr int64_t kRows = 256;  // more would not fit; fewer would read the panels more often
+    constexpr int64_t kRowStep = 32;
     constexpr int64_t kPanels = 12;  // whole groups of every block product's panels
     constexpr size_t kCacheBytes = size_t{768} << 10;
-    block_rows = std::min(rows, kRows);
-    row_blocks = (rows + block_rows - 1) / block_rows;
+    row_blocks = (rows + kRows - 1) / kRows;
+    block_rows = (rows + row_blocks - 1) / row_blocks;
+    if (row_blocks > 1) {
+      block_rows = (block_rows + kRowStep - 1) / kRowStep * kRowStep;
+      row_blocks = (rows + block_rows - 1) / block_rows;
+    }
     const auto fitting = static_cast<int64_t>(kCacheBytes / panel_bytes);
     const int64_t fair = panels * row_blocks / (int64_t{4} * threads);
     block_panels = std::clamp<int64_t>(std::min(fitting, fair), 1, kPanels);
@@ -60,23 +67,31 @@ struct Division {
       block_panels -= block_panels % 6;
     }
     panel_blocks = (panels + block_panels - 1) / block_panels;
+    sum_rows = std::min(block_rows, step_rows);
   }
 };
 
 template <class T>
 class Linear final : public Kernel {
  public:
+  // bf16 sums come by tiles of 32 rows, f32 ones by panels for all rows.
+  static constexpr int64_t kBf16SumRows = 32;
+  static constexpr int64_t kAllRows = std::numeric_limits<int64_t>::max();
+
   explicit Linear(const LinearOperands& operands)
       : o_(operands),
         division_(o_.rows, o_.matrices[0].panel_count(),
-                  static_cast<size_t>(o_.matrices[0].panel_elements()) * sizeof(T), o_.threads) {
+                  static_cast<size_t>(o_.matrices[0].panel_elements()) * sizeof(T), o_.threads,
+                  std::is_same_v<T, Bf16> ? kBf16SumRows : kAllRows) {
     if constexpr (std::is_same_v<T, float>) {
       product_ = f32_block_product();
     } else {
       product_ = bf16_block_product();
     }
-    // Rows that a block product cannot read as they are: another type, or an odd length.
-    if (o_.x.dtype != dtype_of<T>() || (sizeof(T) == 2 && o_.matrices[0].inputs % 2 != 0)) {
+    // Rows that a block product cannot read as they are (another type, an odd length), or should
+    // not.
+    if (o_.x.dtype != dtype_of<T>() || product_.wants_tiles ||
+        (sizeof(T) == 2 && o_.matrices[0].inputs % 2 != 0)) {
       copied_stride_ =
           (o_.matrices[0].inputs + kBf16DepthStep - 1) / kBf16DepthStep * kBf16DepthStep;
     }
@@ -106,48 +121,72 @@ class Linear final : public Kernel {
 
  private:
   size_t copied_bytes() const {
-    return aligned(static_cast<size_t>(o_.rows * copied_stride_) * sizeof(T));
+    const int64_t rows = (o_.rows + kTileRows - 1) / kTileRows * kTileRows;  // of whole tiles
+    return aligned(static_cast<size_t>(rows * copied_stride_) * sizeof(T));
   }
 
   int64_t block_columns() const { return division_.block_panels * kPanelColumns; }
 
   size_t thread_bytes() const {
     const int64_t products = o_.finish.is_gated ? 2 : 1;
-    return aligned(static_cast<size_t>(products * division_.block_rows * block_columns()) *
+    return aligned(static_cast<size_t>(products * division_.sum_rows * block_columns()) *
                    sizeof(float));
   }
 
-  // bf16 rows, zero-padded to whole tiles. Reached for f32 activations and odd lengths alone.
+  // x as bf16, zero-padded to whole steps of depths: in rows, or in tiles where the product wants
+  // them.
   void copy_rows(ThreadPool& pool, T* to) const {
     if constexpr (std::is_same_v<T, Bf16>) {
       const int64_t inputs = o_.matrices[0].inputs;
       parallel_for(pool, o_.rows, o_.rows * inputs, [&](int64_t row) {
-        Bf16* copy = to + row * copied_stride_;
-        if (o_.x.dtype == DType::kF32) {
-          narrow_loop(static_cast<const float*>(o_.x.data) + row * inputs, copy, inputs);
+        if (product_.wants_tiles) {
+          Bf16* tile = to + row / kTileRows * tile_stride() + row % kTileRows * kBf16DepthStep;
+          for (int64_t i = 0; i < copied_stride_; i += kBf16DepthStep) {
+            copy_elements(row * inputs + i, std::min(kBf16DepthStep, inputs - i), kBf16DepthStep,
+                          tile + i * kTileRows);
+          }
         } else {
-          std::copy_n(static_cast<const Bf16*>(o_.x.data) + row * inputs, inputs, copy);
+          copy_elements(row * inputs, inputs, copied_stride_, to + row * copied_stride_);
         }
-        std::fill(copy + inputs, copy + copied_stride_, Bf16{});
       });
     } else {
       SINEW_CHECK(false && "f32 products read f32 rows");
     }
   }
 
+  // Elements [first, first + n) of x, then zeros up to `padded`.
+  void copy_elements(int64_t first, int64_t n, int64_t padded, Bf16* to) const {
+    if (o_.x.dtype == DType::kF32) {
+      narrow_loop(static_cast<const float*>(o_.x.data) + first, to, n);
+    } else {
+      std::copy_n(static_cast<const Bf16*>(o_.x.data) + first, n, to);
+    }
+    std::fill(to + n, to + padded, Bf16{});
+  }
+
+  int64_t tile_stride() const { return product_.wants_tiles ? kTileRows * copied_stride_ : 0; }
+
   void run_block(const T* x, int64_t ldx, int64_t row_block, int64_t panel_block,
                  float* sums) const {
-    const int64_t first_row = row_block * division_.block_rows;
-    const int64_t rows = std::min(division_.block_rows, o_.rows - first_row);
+    const int64_t end = std::min((row_block + 1) * division_.block_rows, o_.rows);
+    for (int64_t row = row_block * division_.block_rows; row < end; row += division_.sum_rows) {
+      run_rows(x, ldx, row, std::min(division_.sum_rows, end - row), panel_block, sums);
+    }
+  }
+
+  // Sums of a few rows at a time are finished while they are at hand.
+  void run_rows(const T* x, int64_t ldx, int64_t first_row, int64_t rows, int64_t panel_block,
+                float* sums) const {
     const int64_t first_panel = panel_block * division_.block_panels;
     const int64_t panels =
         std::min(division_.block_panels, o_.matrices[0].panel_count() - first_panel);
     const int64_t stride = block_columns();
-    float* second = sums + division_.block_rows * stride;
+    float* second = sums + division_.sum_rows * stride;
     for (size_t i = 0; i < (o_.finish.is_gated ? 2U : 1U); ++i) {
       const PackedMatrix& matrix = o_.matrices[i];
-      product_.run({.x = x + first_row * ldx,
+      product_.run({.x = x + first_row * ldx,  // whole tiles begin there, where there are tiles
                     .ldx = ldx,
+                    .tile_stride = tile_stride(),
                     .rows = rows,
                     .panels = matrix.as<T>() + first_panel * matrix.panel_elements(),
                     .panel_stride = matrix.panel_elements(),
@@ -163,21 +202,29 @@ class Linear final : public Kernel {
     }
   }
 
-  // The same operations in the same order as the ops one after the other.
+  // The same operations in the same order as the ops one after the other, on a row that is still in
+  // the first-level cache.
   void finish_row(float* sums, const float* second, int64_t row, int64_t column, int64_t n) const {
     const Finish& finish = o_.finish;
     const int64_t first = row * o_.matrices[0].outputs + column;
-    if (o_.bias != nullptr) {
-      add_loop(sums, o_.bias + column, nullptr, sums, n);
+    const float* bias = o_.bias == nullptr ? nullptr : o_.bias + column;
+    const bool adds_bias_last =
+        finish.activation == nullptr && finish.residual == nullptr && bias != nullptr;
+    if (bias != nullptr && !adds_bias_last) {
+      add_loop(sums, bias, nullptr, sums, n);
     }
-    if (finish.activation != nullptr) {
+    if (finish.is_gated) {
       finish.activation(sums, sums, n);
     }
     o_.y.fill(first, n, [&](float* y) {
       if (finish.is_gated) {
         mul_loop(sums, second, nullptr, y, n);
+      } else if (finish.activation != nullptr) {
+        finish.activation(sums, y, n);
       } else if (finish.residual != nullptr) {
         add_loop(sums, finish.residual + first, nullptr, y, n);
+      } else if (adds_bias_last) {
+        add_loop(sums, bias, nullptr, y, n);
       } else {
         std::copy_n(sums, n, y);
       }

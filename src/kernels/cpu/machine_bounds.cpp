@@ -1,5 +1,6 @@
 #include "kernels/cpu/machine_bounds.h"
 
+#include "kernels/cpu/instruction_sets.h"
 #include "kernels/cpu/simd.h"
 #include "tensor/buffer.h"
 
@@ -106,6 +107,41 @@ __attribute__((target("avx2,fma"))) void fma_f32_avx2(int64_t iterations) {
   }
   keep(chains);
 }
+
+__attribute__((target("avx512f,avx512bf16"))) void dot_bf16_avx512(int64_t iterations) {
+  __m512 chains[kChains];
+  for (auto& chain : chains) {
+    chain = _mm512_set1_ps(1.0F);
+  }
+  const auto pairs = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0));
+  for (int64_t i = 0; i < iterations; ++i) {
+#pragma GCC unroll 16
+    for (auto& chain : chains) {
+      chain = _mm512_dpbf16_ps(chain, pairs, pairs);
+    }
+  }
+  keep(chains);
+}
+
+// Four tiles of sums, as a product uses them; kTileLanes a chain make them up.
+constexpr int64_t kTileLanes = 4 * 16 * 16 * 32 / kChains;
+
+__attribute__((target("amx-tile,amx-bf16"))) void dot_bf16_amx(int64_t iterations) {
+  alignas(64) std::array<uint8_t, 64> config{};
+  config[0] = 1;  // palette
+  for (size_t tile = 0; tile < 8; ++tile) {
+    config[16 + 2 * tile] = 64;  // bytes of a row
+    config[48 + tile] = 16;      // rows
+  }
+  _tile_loadconfig(config.data());
+  for (int64_t i = 0; i < iterations; ++i) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+}
 #endif
 
 // For other CPUs: what the compiler makes of it; one "vector" is four values.
@@ -127,7 +163,7 @@ void multiply_add_f32(int64_t iterations) {
 struct Probe {
   ops::Precision precision;
   std::string_view instructions;
-  int64_t lanes;  // values of one vector
+  int64_t lanes;  // multiply-adds of one chain an iteration
   bool (*is_supported)();
   void (*run)(int64_t iterations);
 };
@@ -135,12 +171,20 @@ struct Probe {
 // The first supported row of a precision counts.
 constexpr Probe kProbes[] = {
 #if defined(__x86_64__)
-    {ops::Precision::kFp32, "avx512f", 16, [] { return __builtin_cpu_supports("avx512f") != 0; },
+    {ops::Precision::kFp32, "avx512f", 16, [] { return instruction_sets().avx512f; },
      fma_f32_avx512},
-    {ops::Precision::kFp32, "avx2 fma", 8,
-     [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; },
+    {ops::Precision::kFp32, "avx2 fma", 8, [] { return instruction_sets().avx2_fma; },
+     fma_f32_avx2},
+    {ops::Precision::kBf16, "amx_bf16", kTileLanes, [] { return instruction_sets().amx_bf16; },
+     dot_bf16_amx},
+    {ops::Precision::kBf16, "avx512_bf16", 32, [] { return instruction_sets().avx512_bf16; },
+     dot_bf16_avx512},
+    {ops::Precision::kBf16, "avx512f", 16, [] { return instruction_sets().avx512f; },
+     fma_f32_avx512},
+    {ops::Precision::kBf16, "avx2 fma", 8, [] { return instruction_sets().avx2_fma; },
      fma_f32_avx2},
 #endif
+    {ops::Precision::kBf16, "compiler's choice", 4, [] { return true; }, multiply_add_f32},
     {ops::Precision::kFp32, "compiler's choice", 4, [] { return true; }, multiply_add_f32},
 };
 
@@ -169,7 +213,7 @@ Result<double> measure_read_bandwidth(int threads) {
 }
 
 std::optional<ArithmeticPeak> measure_arithmetic_peak(ops::Precision precision, int threads) {
-  constexpr int64_t kIterations = 1'000'000;  // some milliseconds
+  constexpr int64_t kIterations = 200'000;  // some milliseconds
   constexpr double kRoundSeconds = 0.08;
   for (const Probe& probe : kProbes) {
     if (probe.precision != precision || !probe.is_supported()) {
