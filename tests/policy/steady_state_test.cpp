@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -105,6 +106,25 @@ TEST_F(SteadyStateTest, CallsOfAKnownShapeAllocateNothing) {
   bool is_ok = true;
   for (int i = 0; i < 10; ++i) {
     is_ok = policy_->act(observation, chunk_).ok() && is_ok;
+  }
+  counting = false;
+  EXPECT_TRUE(is_ok);
+  EXPECT_EQ(allocations.load(), 0U);
+}
+
+TEST_F(SteadyStateTest, AStateThatDrewAWarningIsPreparedWithoutAllocation) {
+  for (std::vector<float>& values : golden_->samples[0].state_values) {
+    std::ranges::for_each(values, [](float& x) { x = 1000 + 57.3F * x; });
+  }
+  const Observation observation = golden_->samples[0].observation();
+  PreparedInputs inputs;
+  testing::internal::CaptureStderr();
+  bool is_ok = policy_->prepare(observation, inputs).ok();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("far outside"), std::string::npos);
+  allocations = 0;
+  counting = true;
+  for (int i = 0; i < 10; ++i) {
+    is_ok = policy_->prepare(observation, inputs).ok() && is_ok;
   }
   counting = false;
   EXPECT_TRUE(is_ok);
