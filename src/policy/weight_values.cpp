@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "io/file.h"
 #include "policy/name_list.h"
 #include "tensor/dtype.h"
 
@@ -97,7 +98,11 @@ Status check_weight_values(const ops::Plan& plan, const io::Checkpoint& checkpoi
     for (const auto& [first, end] : ranges) {
       const auto* const data = static_cast<const std::byte*>(view.data) +
                                static_cast<size_t>(first) * dtype_bytes(view.dtype);
-      if (const auto at = find_non_finite({data, view.dtype, {end - first}})) {
+      const ConstTensorView part{data, view.dtype, {end - first}};
+      const auto at = find_non_finite(part);
+      // Otherwise the whole checkpoint would stay resident until its weights are packed.
+      io::MappedFile::release({data, part.bytes()});
+      if (at) {
         bad.push_back(fmt::format("{} {}: element {}", name, view.shape.text(), first + *at));
         break;
       }
