@@ -51,23 +51,9 @@ Tokenizer load_nano_tokenizer() {
   return value_or_abort(load_tokenizer("tests/golden/nano/eagle"));
 }
 
-std::string byte_symbol(unsigned char byte) {
-  const bool prints = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-  unsigned int code_point = byte;
-  if (!prints) {
-    // The 68 others in increasing order: 0 to 32, 127 to 160, 173.
-    code_point = 0x100U + (byte <= 32 ? byte : byte <= 160 ? byte - 127U + 33U : 67U);
-  }
-  if (code_point < 0x80) {
-    return {static_cast<char>(code_point)};
-  }
-  return {static_cast<char>(0xC0U | (code_point >> 6)),
-          static_cast<char>(0x80U | (code_point & 0x3FU))};
-}
-
 TinyFiles::TinyFiles() {
   for (int byte = 0; byte < 256; ++byte) {
-    vocab[byte_symbol(static_cast<unsigned char>(byte))] = byte;
+    vocab[byte_symbol(static_cast<uint8_t>(byte))] = byte;
   }
   vocab["ab"] = 256;
   vocab["abc"] = 257;

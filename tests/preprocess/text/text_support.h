@@ -4,6 +4,7 @@
 
 #include "io/json.h"
 #include "preprocess/text/tokenizer.h"
+#include "preprocess/text/vocabulary.h"
 
 #include <cstdint>
 #include <optional>
@@ -33,9 +34,6 @@ struct TinyFiles {
   std::string merges;
   std::optional<io::Json> added;
 };
-
-// As the tokenizer files write a byte.
-std::string byte_symbol(unsigned char byte);
 
 std::vector<int32_t> ids_of(const io::Json& array);
 
