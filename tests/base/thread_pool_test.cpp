@@ -118,21 +118,27 @@ TEST(ThreadPool, WakesWorkersAfterAnyPause) {
   }
 }
 
-// Two items that wait for each other: only two threads at once can finish them.
-TEST(ThreadPool, ItemsRunAtTheSameTime) {
+// Two items that wait for each other: only two threads at once can finish them. The caller's is
+// done first and has to wait for the worker's.
+TEST(ThreadPool, ItemsRunAtTheSameTimeAndAreWaitedFor) {
   ThreadPool pool(2);
   for (int repeat = 0; repeat < 20; ++repeat) {
     if (repeat % 2 == 1) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the worker is asleep
     }
     std::atomic<int> arrived{0};
-    pool.run(2, [&](int64_t, int) {
+    std::atomic<int> finished{0};
+    pool.run(2, [&](int64_t, int thread) {
       ++arrived;
       while (arrived < 2) {
         std::this_thread::yield();
       }
+      if (thread != 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      ++finished;
     });
-    EXPECT_EQ(arrived, 2);
+    ASSERT_EQ(finished, 2);
   }
 }
 
