@@ -173,7 +173,7 @@ TEST(ThreadPool, EndsWhileItsWorkersSpinOrSleep) {
     for (const int threads : kThreadCounts) {
       auto pool = std::make_unique<ThreadPool>(threads);
       if (repeat % 3 > 0) {
-        Witness witness(threads * 3, threads);
+        Witness witness(int64_t{3} * threads, threads);
         witness.run_on(*pool);
         witness.expect_exactly_once();
       }

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -62,6 +63,10 @@ struct Network {
   std::string name;
   std::string composite;
   std::function<Value(Builder& b, Value x, const Extents& e)> record;
+
+  friend std::ostream& operator<<(std::ostream& out, const Network& network) {
+    return out << network.name;
+  }
 };
 
 std::vector<Network> networks() {

@@ -27,11 +27,11 @@ TEST(ParseCpuQuota, HasNoneForMaxAndForWhatItDoesNotKnow) {
 }
 
 struct ThreadsRow {
-  const char* what;
-  int requested;
+  const char* what = "";
+  int requested = 0;
   Processors processors;
-  int threads;
-  const char* note;  // part of it
+  int threads = 0;
+  const char* note = "";  // part of it
 };
 
 TEST(ResolveThreads, TakesTheLeastOfWhatLimitsUnlessAsked) {
