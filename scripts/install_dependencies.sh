@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the system packages that sinew is built from (docs/dependencies.md says why each).
 #
-#   scripts/install_dependencies.sh [demo|test]     demo: what the release build needs (default)
-#                                                   test: and the test and lint tools
+#   scripts/install_dependencies.sh [demo|test|fuzz]     demo: what the release build needs (default)
+#                                                        test: and the test and lint tools
+#                                                        fuzz: demo, and clang with its sanitizers and libFuzzer
 #   scripts/install_dependencies.sh --list [SET]    prints the packages of a set and stops
 #
 # Works as root and with sudo. When everything is installed it asks dpkg and nothing else.
@@ -25,6 +26,8 @@ demo_packages=(
   libcairo2-dev fonts-dejavu-core
 )
 test_packages=(libgtest-dev libgmock-dev clang-format-14 clang-tidy-14)
+# The distribution's own clang: the targets need libFuzzer, not a certain version of it. llvm has the symboliser.
+fuzz_packages=(clang libclang-rt-dev llvm)
 
 fail() {
   printf 'install_dependencies: %s\n' "$1" >&2
@@ -35,7 +38,8 @@ packages_of() {
   case "$1" in
     demo) printf '%s\n' "${demo_packages[@]}" ;;
     test) printf '%s\n' "${demo_packages[@]}" "${test_packages[@]}" ;;
-    *) fail "unknown set '$1': demo or test" ;;
+    fuzz) printf '%s\n' "${demo_packages[@]}" "${fuzz_packages[@]}" ;;
+    *) fail "unknown set '$1': demo, test or fuzz" ;;
   esac
 }
 

@@ -66,6 +66,8 @@ struct PolicyInfo {
   std::string device, precision;
   std::vector<ConfigRow> config;     // every resolved value
   std::vector<std::string> notices;  // mismatches and what was done about them
+  std::vector<std::string>
+      warnings;  // what is probably wrong, and that the policy runs with all the same
 };
 
 // The sizes of one prepared observation as the network sees it.

@@ -65,7 +65,8 @@ io::Json chunk_json(const ActionChunk& chunk, const PolicyInfo& info) {
           {"normalized", eval::rows_json(chunk.normalized, chunk.max_action_dim)},
           {"timings_ms", eval::timings_json(chunk.timings)},
           {"config", config_json(info)},
-          {"notices", info.notices}};
+          {"notices", info.notices},
+          {"warnings", info.warnings}};
 }
 
 io::Json chunks_json(std::span<const ActionChunk> chunks, const PolicyInfo& info) {

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/action_file.h"
+#include "cli/dataset_check.h"
 #include "cli/eval_report.h"
 #include "cli/flag_value.h"
 #include "cli/json_text.h"
@@ -14,6 +15,7 @@
 #include "eval/plot.h"
 #include "eval/report.h"
 #include "eval/saved_actions.h"
+#include "io/checkpoint.h"
 #include "io/file.h"
 #include "io/json.h"
 
@@ -117,6 +119,28 @@ void warn_about_rows_outside(const PolicyInfo& info, const std::string& index_mo
   }
 }
 
+// Says what speaks against the data set before anything is predicted from it. All warnings of the
+// run, those that were said while loading included.
+Result<std::vector<std::string>> warn_about_dataset(const EvalOptions& options,
+                                                    const PolicyInfo& info,
+                                                    const dataset::Dataset& data) {
+  warn_about_rows_outside(info, options.index_mode);
+  const PolicyOptions& policy = options.model.policy;
+  SINEW_ASSIGN(const io::Checkpoint checkpoint,
+               io::Checkpoint::open(policy.model_path, {.processor_path = policy.processor_path}));
+  SINEW_ASSIGN(const preprocess::ProcessorConfig config,
+               preprocess::resolve_processor_config(checkpoint, {info.embodiment_tag}));
+  const auto first = std::find_if(options.traj_ids.begin(), options.traj_ids.end(),
+                                  [&](int64_t id) { return id >= 0 && id < data.info().episodes; });
+  std::vector<std::string> warnings =
+      check_dataset(data, config, first == options.traj_ids.end() ? 0 : *first);
+  for (const std::string& warning : warnings) {
+    log_warning("{}", warning);
+  }
+  warnings.insert(warnings.begin(), info.warnings.begin(), info.warnings.end());
+  return warnings;
+}
+
 Status write_plots(const EvalOptions& options, const eval::OpenLoopReport& report,
                    std::vector<std::string>& written) {
   const bool several = report.trajectories.size() > 1;
@@ -161,12 +185,13 @@ io::Json memory_json(const EvalCosts& costs) {
 }
 
 io::Json document(const EvalOptions& options, const FlagList& flags, const PolicyInfo& info,
-                  const eval::OpenLoopReport& report, const EvalCosts& costs,
-                  const std::vector<std::string>& written) {
+                  const std::vector<std::string>& warnings, const eval::OpenLoopReport& report,
+                  const EvalCosts& costs, const std::vector<std::string>& written) {
   io::Json json = eval::report_json(report, options.get_performance_stats);
   json["options"] = options_json(flags);
   json["config"] = config_json(info);
   json["notices"] = info.notices;
+  json["warnings"] = warnings;
   json["files"] = written;
   if (options.get_performance_stats) {
     json["memory_bytes"] = memory_json(costs);
@@ -174,6 +199,23 @@ io::Json document(const EvalOptions& options, const FlagList& flags, const Polic
                                  {"dataset", costs.dataset_load_ms}};
   }
   return json;
+}
+
+Result<std::unique_ptr<dataset::Dataset>> open_dataset(const EvalOptions& options,
+                                                       EvalCosts& costs) {
+  dataset::DatasetOptions dataset_options;
+  dataset_options.index_mode =
+      options.index_mode == "python" ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp;
+  const auto start = std::chrono::steady_clock::now();
+  SINEW_ASSIGN(std::unique_ptr<dataset::Dataset> data,
+               dataset::Dataset::open(options.dataset_path, dataset_options));
+  SINEW_TRY(check_statistics_file(*data));
+  costs.dataset_load_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  for (const std::string& notice : data->info().notices) {
+    log_info("notice: {}", notice);
+  }
+  return data;
 }
 
 // Empty without --profile.
@@ -226,20 +268,8 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
   if (!options.model.noise.empty()) {
     SINEW_ASSIGN(noise, eval::NoiseSequence::read(options.model.noise));
   }
-  dataset::DatasetOptions dataset_options;
-  dataset_options.index_mode =
-      options.index_mode == "python" ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp;
-  const auto start = std::chrono::steady_clock::now();
-  SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data,
-               dataset::Dataset::open(options.dataset_path, dataset_options));
-  SINEW_TRY(check_statistics_file(*data));
   EvalCosts costs;
-  costs.dataset_load_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  for (const std::string& notice : data->info().notices) {
-    log_info("notice: {}", notice);
-  }
-
+  SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data, open_dataset(options, costs));
   SINEW_ASSIGN(LoadedPolicy loaded, load_policy(options.model));
   costs.model_load_ms = loaded.load_ms;
   const PolicyInfo& info = loaded.policy.info();
@@ -248,7 +278,7 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
     SINEW_TRY(eval::check_plot_size(targets, compared_dims(options, info)));
   }
   log_settings(options, info);
-  warn_about_rows_outside(info, options.index_mode);
+  SINEW_ASSIGN(const std::vector<std::string> warnings, warn_about_dataset(options, info, *data));
   PolicySource source(loaded.policy);
   SINEW_ASSIGN(const eval::OpenLoopReport report, evaluate(options, source, *data, noise));
   costs.policy_memory = loaded.policy.memory();
@@ -265,7 +295,7 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
   std::string result;
   const std::string profile = profile_text(options, report);
   if (options.output.json) {
-    result = json_text(document(options, flags, info, report, costs, written), -1);
+    result = json_text(document(options, flags, info, warnings, report, costs, written), -1);
     if (!profile.empty()) {
       log_info("{}", profile);
     }

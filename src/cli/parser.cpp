@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -184,9 +185,7 @@ Status parse_flags(const std::string& verb, std::span<const std::string> words, 
     for (const Flag& flag : flags.flags()) {
       options.push_back(declare(app, flag));
     }
-    for (const std::string& word : words) {
-      reversed.insert(reversed.begin(), normalized(word));
-    }
+    std::transform(words.rbegin(), words.rend(), std::back_inserter(reversed), normalized);
     app.parse(reversed);
   } catch (const CLI::Error& error) {
     return usage_error("{}; `sinew {} --help` explains the flags", error.what(), verb);

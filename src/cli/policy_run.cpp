@@ -46,6 +46,9 @@ Result<LoadedPolicy> load_policy(const ModelOptions& options) {
   for (const std::string& notice : info.notices) {
     log_info("notice: {}", notice);
   }
+  for (const std::string& warning : info.warnings) {
+    log_warning("{}", warning);
+  }
   log_info("{} on {} in {}, loaded in {:.0f} ms; {} action tokens are computed, {} rows decoded",
            info.embodiment_tag, info.device, info.precision, elapsed.count(), info.horizon,
            info.action_steps);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -12,14 +13,15 @@ namespace {
 
 using preprocess::Statistics;
 
-constexpr std::array<std::pair<const char*, std::vector<double> Statistics::*>, 6> kStatistics{{
-    {"mean", &Statistics::mean},
-    {"std", &Statistics::std},
-    {"min", &Statistics::min},
-    {"max", &Statistics::max},
-    {"q01", &Statistics::q01},
-    {"q99", &Statistics::q99},
-}};
+constexpr std::array<std::pair<std::string_view, std::vector<double> Statistics::*>, 6> kStatistics{
+    {
+        {"mean", &Statistics::mean},
+        {"std", &Statistics::std},
+        {"min", &Statistics::min},
+        {"max", &Statistics::max},
+        {"q01", &Statistics::q01},
+        {"q99", &Statistics::q99},
+    }};
 
 // [n] or [t][n] numbers, flattened.
 Result<std::vector<double>> flat_numbers(const io::JsonView& array) {
@@ -36,13 +38,16 @@ Result<std::vector<double>> flat_numbers(const io::JsonView& array) {
   return out;
 }
 
-// Where `trained` and `found` differ most. The two have one size.
-void find_largest(const Statistics& group, const std::vector<double>& trained,
-                  const std::vector<double>& found, StatisticsDifference& difference) {
+// Where the two sides differ most.
+StatisticsDifference find_largest(StatisticsPair&& pair) {
+  StatisticsDifference difference;
+  difference.modality = std::move(pair.modality);
+  difference.key = std::move(pair.key);
+  difference.statistic = std::move(pair.statistic);
   difference.deviations = -1;
-  for (size_t i = 0; i < trained.size(); ++i) {
-    const double distance = std::abs(trained[i] - found[i]);
-    const double unit = i < group.std.size() ? group.std[i] : 0;
+  for (size_t i = 0; i < pair.of_checkpoint.size(); ++i) {
+    const double distance = std::abs(pair.of_checkpoint[i] - pair.of_dataset[i]);
+    const double unit = i < pair.deviation.size() ? pair.deviation[i] : 0;
     double deviations = 0;
     if (!(distance == 0)) {
       deviations = unit > 0 ? distance / unit : std::numeric_limits<double>::infinity();
@@ -52,11 +57,12 @@ void find_largest(const Statistics& group, const std::vector<double>& trained,
     }
     if (deviations > difference.deviations) {
       difference.dim = static_cast<int64_t>(i);
-      difference.of_checkpoint = trained[i];
-      difference.of_dataset = found[i];
+      difference.of_checkpoint = pair.of_checkpoint[i];
+      difference.of_dataset = pair.of_dataset[i];
       difference.deviations = deviations;
     }
   }
+  return difference;
 }
 
 struct Slice {
@@ -64,12 +70,29 @@ struct Slice {
   size_t end = std::numeric_limits<size_t>::max();
 };
 
-Status compare_group(const std::string& modality, const std::string& key, const Statistics& group,
-                     const io::JsonView& entry, Slice slice,
-                     std::vector<StatisticsDifference>& out) {
+// Pairs the groups of one comparison.
+class Pairing {
+ public:
+  explicit Pairing(std::span<const std::string_view> statistics) : wanted_(statistics) {}
+
+  Status add(const std::string& modality, const std::string& key, const Statistics& group,
+             const io::JsonView& entry, Slice slice);
+  Status add_columns(const std::string& modality, const std::map<std::string, Statistics>& trained,
+                     const std::map<std::string, dataset::GroupInfo>& groups,
+                     const io::JsonView& stats);
+
+  std::vector<StatisticsPair> take() { return std::move(pairs_); }
+
+ private:
+  std::span<const std::string_view> wanted_;
+  std::vector<StatisticsPair> pairs_;
+};
+
+Status Pairing::add(const std::string& modality, const std::string& key, const Statistics& group,
+                    const io::JsonView& entry, Slice slice) {
   for (const auto& [name, member] : kStatistics) {
     const std::vector<double>& trained = group.*member;
-    if (trained.empty()) {
+    if (trained.empty() || std::ranges::find(wanted_, name) == wanted_.end()) {
       continue;
     }
     SINEW_ASSIGN(const io::JsonView array, entry.at(name));
@@ -81,20 +104,15 @@ Status compare_group(const std::string& modality, const std::string& key, const 
       return bad_input("{}: {} \"{}\" has {} values in the data set and {} in the checkpoint",
                        array.where(), modality, key, found.size(), trained.size());
     }
-    StatisticsDifference difference;
-    difference.modality = modality;
-    difference.key = key;
-    difference.statistic = name;
-    find_largest(group, trained, found, difference);
-    out.push_back(std::move(difference));
+    pairs_.push_back({modality, key, std::string(name), trained, std::move(found), group.std});
   }
   return {};
 }
 
-Status compare_columns(const std::string& modality,
-                       const std::map<std::string, Statistics>& trained,
-                       const std::map<std::string, dataset::GroupInfo>& groups,
-                       const io::JsonView& stats, std::vector<StatisticsDifference>& out) {
+Status Pairing::add_columns(const std::string& modality,
+                            const std::map<std::string, Statistics>& trained,
+                            const std::map<std::string, dataset::GroupInfo>& groups,
+                            const io::JsonView& stats) {
   for (const auto& [key, statistics] : trained) {
     const auto group = groups.find(key);
     if (group == groups.end()) {
@@ -104,22 +122,41 @@ Status compare_columns(const std::string& modality,
     SINEW_ASSIGN(const io::JsonView entry, stats.at(group->second.column));
     const Slice slice{static_cast<size_t>(group->second.start),
                       static_cast<size_t>(group->second.end)};
-    SINEW_TRY(compare_group(modality, key, statistics, entry, slice, out));
+    SINEW_TRY(add(modality, key, statistics, entry, slice));
   }
   return {};
 }
 
 }  // namespace
 
+Result<std::vector<StatisticsPair>> pair_statistics(
+    const preprocess::EmbodimentStatistics& checkpoint, const dataset::DatasetInfo& info,
+    const io::JsonView& stats, const io::JsonView& relative,
+    std::span<const std::string_view> statistics) {
+  Pairing pairing(statistics);
+  SINEW_TRY(pairing.add_columns("state", checkpoint.state, info.state, stats));
+  SINEW_TRY(pairing.add_columns("action", checkpoint.action, info.action, stats));
+  for (const auto& [key, group] : checkpoint.relative_action) {
+    SINEW_ASSIGN(const io::JsonView entry, relative.at(key));
+    SINEW_TRY(pairing.add("relative_action", key, group, entry, {}));
+  }
+  return pairing.take();
+}
+
 Result<std::vector<StatisticsDifference>> compare_statistics(
     const preprocess::EmbodimentStatistics& checkpoint, const dataset::DatasetInfo& info,
     const io::JsonView& stats, const io::JsonView& relative) {
+  std::vector<std::string_view> all;
+  all.reserve(kStatistics.size());
+  for (const auto& entry : kStatistics) {
+    all.push_back(entry.first);
+  }
+  SINEW_ASSIGN(std::vector<StatisticsPair> pairs,
+               pair_statistics(checkpoint, info, stats, relative, all));
   std::vector<StatisticsDifference> out;
-  SINEW_TRY(compare_columns("state", checkpoint.state, info.state, stats, out));
-  SINEW_TRY(compare_columns("action", checkpoint.action, info.action, stats, out));
-  for (const auto& [key, statistics] : checkpoint.relative_action) {
-    SINEW_ASSIGN(const io::JsonView entry, relative.at(key));
-    SINEW_TRY(compare_group("relative_action", key, statistics, entry, {}, out));
+  out.reserve(pairs.size());
+  for (StatisticsPair& pair : pairs) {
+    out.push_back(find_largest(std::move(pair)));
   }
   return out;
 }

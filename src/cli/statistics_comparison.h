@@ -9,10 +9,30 @@
 #include "sinew/result.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sinew::cli {
+
+// One statistic of one group, of both sides: as many values each.
+struct StatisticsPair {
+  std::string modality;  // state, action, relative_action
+  std::string key;
+  std::string statistic;  // mean, std, min, max, q01, q99
+  std::vector<double> of_checkpoint;
+  std::vector<double> of_dataset;
+  std::vector<double> deviation;  // the checkpoint's standard deviations; may be shorter
+};
+
+// The statistics named, of every group that the checkpoint has statistics for. `stats` and
+// `relative` are the documents of stats.json and relative_stats.json. kBadInput when the data set
+// lacks a group or has other extents.
+Result<std::vector<StatisticsPair>> pair_statistics(
+    const preprocess::EmbodimentStatistics& checkpoint, const dataset::DatasetInfo& info,
+    const io::JsonView& stats, const io::JsonView& relative,
+    std::span<const std::string_view> statistics);
 
 // The largest difference of one statistic of one group.
 struct StatisticsDifference {
@@ -25,9 +45,7 @@ struct StatisticsDifference {
   double deviations = 0;  // difference in the checkpoint's standard deviations of that place
 };
 
-// Every group that the checkpoint has statistics for. `stats` and `relative` are the documents of
-// stats.json and relative_stats.json. kBadInput when the data set lacks a group or has other
-// extents.
+// Of all six statistics, with the errors of pair_statistics.
 Result<std::vector<StatisticsDifference>> compare_statistics(
     const preprocess::EmbodimentStatistics& checkpoint, const dataset::DatasetInfo& info,
     const io::JsonView& stats, const io::JsonView& relative);

@@ -88,6 +88,10 @@ class Episode {
   // One frame of a camera group, exact by index in presentation order (section 1.7).
   virtual Result<preprocess::Image> frame(std::string_view camera, int64_t row) = 0;
 
+  // Rows a second by the episode's own time stamps; 0 where they do not say (no such column, fewer
+  // than three rows).
+  virtual double recorded_fps() const { return 0; }
+
   // Bytes this episode holds, by kind, for memory reports.
   virtual size_t column_bytes() const = 0;
   virtual size_t video_bytes() const = 0;

@@ -58,6 +58,9 @@ class TableEpisode final : public Episode {
   using Episode::language;
   Result<std::string> language(std::string_view key, int64_t row, int64_t action_span) override;
   Result<preprocess::Image> frame(std::string_view camera, int64_t row) override;
+
+  double recorded_fps() const override { return recorded_fps_; }
+
   size_t column_bytes() const override;
   size_t video_bytes() const override;
 
@@ -74,6 +77,7 @@ class TableEpisode final : public Episode {
   const EpisodeEntry& entry_;
   std::string where_;  // the data file
   int64_t length_;
+  double recorded_fps_ = 0;
   std::map<std::string, FloatColumn> floats_;                    // by column
   std::map<std::string, std::vector<int64_t>> indices_;          // annotation columns
   std::map<std::string, std::unique_ptr<FrameSource>> cameras_;  // by feature, opened on demand
@@ -81,7 +85,32 @@ class TableEpisode final : public Episode {
   std::vector<std::string> columns_;  // of the file, for messages
 };
 
+// One over the median distance of the time stamps; see Episode::recorded_fps. Nothing else needs
+// the column here, so one that cannot be read says nothing.
+double fps_of_timestamps(const ParquetFile& file, RowRange rows) {
+  if (!file.has_column("timestamp") || rows.count < 3) {
+    return 0;
+  }
+  const Result<std::vector<Column>> columns = file.read({"timestamp"}, rows);
+  if (!columns.ok() || columns.value().front().kind != Column::Kind::kNumbers ||
+      columns.value().front().width != 1) {
+    return 0;
+  }
+  const std::vector<double>& times = columns.value().front().numbers;
+  std::vector<double> distances;
+  for (size_t i = 1; i < times.size(); ++i) {
+    distances.push_back(times[i] - times[i - 1]);
+  }
+  if (!std::ranges::all_of(distances, [](double d) { return std::isfinite(d); })) {
+    return 0;
+  }
+  const auto middle = distances.begin() + std::ssize(distances) / 2;
+  std::ranges::nth_element(distances, middle);
+  return *middle > 0 ? 1 / *middle : 0;
+}
+
 Status TableEpisode::read_columns(const ParquetFile& file, RowRange rows) {
+  recorded_fps_ = fps_of_timestamps(file, rows);
   columns_ = file.columns();
   const DatasetInfo& summary = meta_.summary;
   std::vector<std::string> wanted;

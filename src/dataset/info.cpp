@@ -77,6 +77,10 @@ Result<Feature> parse_feature(const io::JsonView& json) {
     if (details != json.json().end()) {
       feature.is_depth = feature.is_depth || is_true(*details, "video.is_depth_map") ||
                          is_true(*details, "is_depth_map");
+      const auto fps = details->find("video.fps");  // end() of a value that is no object
+      if (fps != details->end() && fps->is_number()) {
+        feature.fps = fps->get<double>();
+      }
     }
   }
   return feature;

@@ -53,6 +53,7 @@ struct Feature {
   std::vector<int64_t> shape;      // empty when absent
   std::vector<std::string> names;  // of the dimensions; empty when null or not plain
   bool is_depth = false;
+  double fps = 0;  // of a video, as its details say; 0: not said
 
   bool is_float() const { return dtype.find("float") != std::string::npos; }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/float16.h"
+#include "dataset/arrow_memory.h"
 
 #include <arrow/api.h>
 #include <arrow/io/file.h>
@@ -21,8 +22,7 @@ namespace sinew::dataset {
 namespace {
 
 // Bounds for hostile files. A page of a few bytes can decode to billions of values.
-constexpr int64_t kMaxValues = int64_t{1} << 27;      // a column of one read
-constexpr int64_t kMaxArrowBytes = int64_t{2} << 30;  // Arrow's buffers, all files together
+constexpr int64_t kMaxValues = int64_t{1} << 27;  // a column of one read
 constexpr int32_t kMaxThriftString = 64 << 20;
 constexpr int32_t kMaxThriftContainer = 1 << 20;
 constexpr int64_t kBatchRows = 4096;
@@ -289,8 +289,7 @@ bool may_contain(const parquet::ColumnChunkMetaData& chunk, int64_t value) {
 }  // namespace
 
 struct ParquetFile::Impl {
-  explicit Impl(std::string path)
-      : where(std::move(path)), pool(arrow::default_memory_pool(), kMaxArrowBytes) {}
+  explicit Impl(std::string path) : where(std::move(path)), memory(where) {}
 
   struct Span {
     int group = 0;
@@ -298,7 +297,7 @@ struct ParquetFile::Impl {
   };
 
   std::string where;
-  mutable arrow::CappedMemoryPool pool;
+  ArrowMemory memory;
   std::unique_ptr<parquet::arrow::FileReader> reader;
   std::shared_ptr<arrow::Schema> schema;
   std::vector<std::string> names;
@@ -318,17 +317,17 @@ struct ParquetFile::Impl {
 };
 
 Status ParquetFile::Impl::open_file() {
-  parquet::ReaderProperties properties(&pool);
+  parquet::ReaderProperties properties(memory.pool());
   properties.set_thrift_string_size_limit(kMaxThriftString);
   properties.set_thrift_container_size_limit(kMaxThriftContainer);
   properties.enable_buffered_stream();
-  auto source = arrow::io::ReadableFile::Open(where, &pool);
+  auto source = arrow::io::ReadableFile::Open(where, memory.pool());
   SINEW_TRY(from_arrow(source.status(), where));
   parquet::arrow::FileReaderBuilder builder;
   SINEW_TRY(from_arrow(builder.Open(source.MoveValueUnsafe(), properties), where));
   parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/false);
   arrow_properties.set_pre_buffer(false);
-  builder.memory_pool(&pool)->properties(arrow_properties);
+  builder.memory_pool(memory.pool())->properties(arrow_properties);
   SINEW_TRY(from_arrow(builder.Build(&reader), where));
   SINEW_TRY(from_arrow(reader->GetSchema(&schema), where));
   names = schema->field_names();

@@ -76,7 +76,8 @@ struct VlmFolder {
   std::string config_where;
   std::string vocab, merges;  // raw texts
   std::optional<std::string>
-      added_tokens;  // raw text; absent: the table of spec/preprocessing.md 4.4
+      added_tokens;                  // raw text; absent: the table of spec/preprocessing.md 4.4
+  std::vector<std::string> notices;  // settings of tokenizer_config.json that are not followed
 };
 
 // `vlm_path` if not empty, else the search order of design/cli.md: CHECKPOINT/, CHECKPOINT/eagle/,

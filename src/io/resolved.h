@@ -34,6 +34,7 @@ struct ResolvedConfig {
   std::vector<ResolvedValue> rows;
   std::vector<std::string>
       notices;  // mismatches with a stated rule, ignored keys: for the person running it
+  std::vector<std::string> warnings;  // what is probably a mistake
 
   void add(std::string key, std::string value, Origin origin, std::string note = "") {
     rows.push_back({std::move(key), std::move(value), origin, std::move(note)});

@@ -13,6 +13,7 @@ constexpr const char* kConfig = "config.json";
 constexpr const char* kVocabulary = "vocab.json";
 constexpr const char* kMerges = "merges.txt";
 constexpr const char* kAddedTokens = "added_tokens.json";
+constexpr const char* kTokenizerConfig = "tokenizer_config.json";
 
 bool has_tokenizer(const std::filesystem::path& folder) {
   return path_exists(folder / kVocabulary) && path_exists(folder / kMerges);
@@ -47,6 +48,24 @@ bool is_policy_config(const Json& config, const std::filesystem::path& checkpoin
          model_type(config) == model_type(policy.value());
 }
 
+// Prompts of a batch are padded on the left whatever the file says (spec/model.md section 5.4). The
+// file is not needed, so one that cannot be read is left alone.
+void note_padding_side(const std::filesystem::path& folder, VlmFolder& vlm) {
+  const std::filesystem::path path = folder / kTokenizerConfig;
+  if (!path_exists(path)) {
+    return;
+  }
+  const Result<Json> config = read_json_file(path);
+  if (!config.ok() || !config.value().is_object()) {
+    return;
+  }
+  const auto side = config.value().find("padding_side");
+  if (side != config.value().end() && *side == "right") {
+    vlm.notices.push_back(fmt::format(
+        "{}: padding_side is \"right\": not followed, GR00T N1.6 pads on the left", path.string()));
+  }
+}
+
 }  // namespace
 
 Result<VlmFolder> open_vlm_folder(const std::filesystem::path& checkpoint,
@@ -74,6 +93,7 @@ Result<VlmFolder> open_vlm_folder(const std::filesystem::path& checkpoint,
   if (path_exists(vlm.path / kAddedTokens)) {
     SINEW_ASSIGN(vlm.added_tokens, read_file(vlm.path / kAddedTokens));
   }
+  note_padding_side(vlm.path, vlm);
   if (path_exists(vlm.path / kConfig)) {
     vlm.config_where = (vlm.path / kConfig).string();
     SINEW_ASSIGN(Json config, read_json_file(vlm.config_where));

@@ -6,7 +6,6 @@
 #include "ops/plan.h"
 
 #include <cstdint>
-#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,7 +14,25 @@
 
 namespace sinew::ops {
 
-using Here = std::source_location;
+// The line of model code that records a step. Not std::source_location: clang 14 cannot compile the
+// one of g++ 12's library.
+class Here {
+ public:
+  static constexpr Here current(const char* file_name = __builtin_FILE(),
+                                uint32_t line = __builtin_LINE()) {
+    return {file_name, line};
+  }
+
+  constexpr const char* file_name() const { return file_name_; }
+
+  constexpr uint32_t line() const { return line_; }
+
+ private:
+  constexpr Here(const char* file_name, uint32_t line) : file_name_(file_name), line_(line) {}
+
+  const char* file_name_;
+  uint32_t line_;
+};
 
 class Builder {
  public:

@@ -166,8 +166,10 @@ bool is_product_operand(const Plan& plan, const Step& step, size_t index) {
   switch (step.op) {
     case OpKind::kLinear:
       return index == 0;
-    case OpKind::kAttention:
-      return true;
+    case OpKind::kAttention:  // bf16 products read pairs
+      return plan.info(step.srcs[0]).shape[plan.info(step.srcs[0]).shape.rank() - 1] /
+                 std::get<AttentionAttributes>(step.attributes).heads % 2 ==
+             0;
     case OpKind::kGatherRows:  // moves rows: what they are read as decides
       return index == 0 && plan.info(plan.root(step.dsts[0])).dtype == DType::kBf16;
     default:

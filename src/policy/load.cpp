@@ -6,6 +6,7 @@
 #include "ops/passes.h"
 #include "policy/families.h"
 #include "policy/policy_impl.h"
+#include "policy/weight_values.h"
 #include "preprocess/image/image.h"
 
 #include "sinew/policy.h"
@@ -86,6 +87,12 @@ Status check_consistency(const io::Checkpoint& checkpoint,
         "another model",
         where, tokenizer.image_token_id(), facts.vocabulary);
   }
+  if (preprocess::kSnapPixels % facts.pixels_per_token != 0) {
+    return bad_input(
+        "{}: the VLM's config makes an image token of {} x {} pixels (twice its patch_size), and "
+        "frames have sides that are multiples of {}: expected a patch_size of 14",
+        where, facts.pixels_per_token, facts.pixels_per_token, preprocess::kSnapPixels);
+  }
   return {};
 }
 
@@ -116,6 +123,7 @@ void append_rows(const io::ResolvedConfig& resolved, PolicyInfo& info) {
     info.config.push_back({row.key, row.value, io::origin_name(row.origin), row.note});
   }
   info.notices.insert(info.notices.end(), resolved.notices.begin(), resolved.notices.end());
+  info.warnings.insert(info.warnings.end(), resolved.warnings.begin(), resolved.warnings.end());
 }
 
 void describe(const Policy::Impl& impl, std::string_view family, PolicyInfo& info) {
@@ -227,15 +235,17 @@ Result<Policy> Policy::load(const PolicyOptions& options) {
                                      std::move(processor), std::move(network));
   PolicyInfo& info = impl->info;
   info.notices.assign(impl->checkpoint.notices().begin(), impl->checkpoint.notices().end());
+  info.notices.insert(info.notices.end(), vlm.notices.begin(), vlm.notices.end());
   note_repeated_settings(impl->checkpoint, info.notices);
   append_rows(impl->processor.resolved, info);
   append_rows(impl->network->resolved(), info);
   describe(*impl, family->name, info);
   SINEW_ASSIGN(impl->last_shape, assumed_shape(*impl));
-  SINEW_TRY(policy::check_weights(impl->network->record(impl->last_shape), *impl->network,
-                                  impl->checkpoint, info.notices));
-  for (std::string& notice : impl->network->inspect_weights(impl->checkpoint)) {
-    info.notices.push_back(std::move(notice));
+  const ops::Plan plan = impl->network->record(impl->last_shape);
+  SINEW_TRY(policy::check_weights(plan, *impl->network, impl->checkpoint, info.notices));
+  SINEW_TRY(policy::check_weight_values(plan, impl->checkpoint));
+  for (std::string& finding : impl->network->inspect_weights(impl->checkpoint)) {
+    info.warnings.push_back(std::move(finding));
   }
   SINEW_TRY(start_session(options, execution, *impl));
   return Policy(std::move(impl));

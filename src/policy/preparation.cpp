@@ -104,6 +104,7 @@ Status Preparation::prepare_images(const Observation& observation,
     const CameraFrames* camera = find_camera(observation.video, keys[i], i);
     for (size_t t = 0; t < steps; ++t) {
       const Frame& frame = camera->frames[t];
+      watch_.see_frame(i, frame);
       inputs.cameras[i].transform->run({frame.pixels, frame.height, frame.width}, inputs.frame);
       const size_t view =
           t * keys.size() + i;  // time-major, then view (spec/preprocessing.md section 1)
@@ -173,6 +174,7 @@ Status Preparation::prepare_state(const Observation& observation,
     raw.steps = group->steps;
     raw.dims = group->dims;
     raw.values.assign(group->values.begin(), group->values.end());
+    watch_.see_state(i, group->values);
   }
   return {};
 }

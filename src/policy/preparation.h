@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/network.h"
+#include "policy/observation_watch.h"
 #include "policy/prepared_inputs.h"
 #include "preprocess/config/processor_config.h"
 #include "preprocess/state/state.h"
@@ -18,12 +19,17 @@ class Preparation {
   // All three must outlive it.
   Preparation(const preprocess::ProcessorConfig& config, const preprocess::Tokenizer& tokenizer,
               const model::NetworkFacts& facts)
-      : config_(config), tokenizer_(tokenizer), facts_(facts), state_encoder_(config) {}
+      : config_(config),
+        tokenizer_(tokenizer),
+        facts_(facts),
+        state_encoder_(config),
+        watch_(config) {}
 
   // Errors name the caller's key: a camera or state missing (kNotFound), wrong number of frames,
   // views that end at different sizes, non-finite state, text that is not UTF-8, a prompt without
-  // room (kBadInput), noise of another size. After the first call with the same shapes and text it
-  // allocates nothing.
+  // room (kBadInput), noise of another size. What can be run but hardly be right is logged once a
+  // key (ObservationWatch). After the first call with the same shapes and text it allocates
+  // nothing.
   Status prepare(const Observation& observation, PreparedInputs::Impl& inputs) const;
 
   // Tokenises `language` for these images, as prepare does: fills token_ids, image_rows, text_rows.
@@ -39,6 +45,7 @@ class Preparation {
   const preprocess::Tokenizer& tokenizer_;
   const model::NetworkFacts& facts_;
   preprocess::StateEncoder state_encoder_;
+  ObservationWatch watch_;
 };
 
 }  // namespace sinew::policy

@@ -2,24 +2,13 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "policy/name_list.h"
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
 namespace sinew::policy {
 namespace {
-
-constexpr size_t kListed = 12;  // names in one message before "and N more"
-
-std::string list_of(const std::vector<std::string>& items) {
-  const size_t shown = std::min(items.size(), kListed);
-  std::string text;
-  for (size_t i = 0; i < shown; ++i) {
-    text += "\n  " + items[i];
-  }
-  return shown < items.size() ? text + fmt::format("\n  and {} more", items.size() - shown) : text;
-}
 
 bool is_float(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kBf16 || dtype == DType::kF16;

@@ -16,7 +16,7 @@ namespace {
 // where they were measured): ask for them from this size on.
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 
-void* allocate_zeroed(size_t size_bytes) {
+void* allocate_bytes(size_t size_bytes) {
   const bool is_large = size_bytes >= 4 * kHugePageBytes;
   const size_t alignment = is_large ? kHugePageBytes : Buffer::kAlignment;
   if (size_bytes > std::numeric_limits<size_t>::max() - alignment) {
@@ -32,23 +32,30 @@ void* allocate_zeroed(size_t size_bytes) {
     madvise(pointer, padded, MADV_HUGEPAGE);  // a refusal costs speed alone
   }
 #endif
-  std::memset(pointer, 0, padded);
   return pointer;
 }
 
 }  // namespace
 
-Result<Buffer> Buffer::allocate(size_t size_bytes) {
+Result<Buffer> Buffer::allocate_for_overwrite(size_t size_bytes) {
   Buffer buffer;
   if (size_bytes == 0) {
     return buffer;
   }
-  void* const pointer = allocate_zeroed(size_bytes);
+  void* const pointer = allocate_bytes(size_bytes);
   if (pointer == nullptr) {
     return error(Code::kOutOfMemory, "cannot allocate {} bytes of host memory", size_bytes);
   }
   buffer.data_.reset(static_cast<std::byte*>(pointer));
   buffer.size_bytes_ = size_bytes;
+  return buffer;
+}
+
+Result<Buffer> Buffer::allocate(size_t size_bytes) {
+  SINEW_ASSIGN(Buffer buffer, allocate_for_overwrite(size_bytes));
+  if (size_bytes > 0) {
+    std::memset(buffer.data(), 0, size_bytes);
+  }
   return buffer;
 }
 

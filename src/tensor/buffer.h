@@ -19,6 +19,9 @@ class Buffer {
   // Zero-filled. Fails with kOutOfMemory; a size of 0 gives an empty buffer.
   static Result<Buffer> allocate(size_t size_bytes);
 
+  // The same with undefined contents: what is never written costs no memory.
+  static Result<Buffer> allocate_for_overwrite(size_t size_bytes);
+
   std::byte* data() { return data_.get(); }
 
   const std::byte* data() const { return data_.get(); }

@@ -4,9 +4,11 @@
 #include "dataset/golden_copy.h"
 #include "dataset/info.h"
 #include "dataset/meta.h"
+#include "dataset/parquet_table.h"
 #include "dataset/statistics.h"
 #include "dataset/write_parquet.h"
 
+#include <arrow/memory_pool.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -262,6 +264,17 @@ TEST(BadDataset, DamagedData) {
 
 TEST(BadDataset, DamagedVideo) {
   damage_everywhere(test::kVideo, 60);
+}
+
+TEST(BadDataset, APageHeaderCannotClaimGigabytes) {
+  const auto file = ParquetFile::open("tests/fuzz/corpus/parquet/page_of_gigabytes");
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  size_t refused = 0;
+  for (const std::string& name : file.value().columns()) {
+    refused += file.value().read({name}, {0, file.value().rows()}).ok() ? 0 : 1;
+  }
+  EXPECT_GT(refused, 0U);
+  EXPECT_LT(arrow::default_memory_pool()->max_memory(), 128 << 20);
 }
 
 TEST(BadDataset, DamagedMeta) {

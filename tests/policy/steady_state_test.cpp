@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -119,6 +120,24 @@ TEST_P(SteadyStateTest, AHundredCallsOfAKnownShapeAllocateNothing) {
   bool is_ok = true;
   for (int i = 0; i < 100; ++i) {
     is_ok = policy_->act(observation, chunk_).ok() && is_ok;
+  }
+  const int64_t after = allocations;
+  EXPECT_TRUE(is_ok);
+  EXPECT_EQ(after - before, 0);
+}
+
+TEST_P(SteadyStateTest, AStateThatDrewAWarningIsPreparedWithoutAllocation) {
+  for (std::vector<float>& values : golden_->samples[0].state_values) {
+    std::ranges::for_each(values, [](float& x) { x = 1000 + 57.3F * x; });
+  }
+  const Observation observation = golden_->samples[0].observation();
+  PreparedInputs inputs;
+  testing::internal::CaptureStderr();
+  bool is_ok = policy_->prepare(observation, inputs).ok();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("far outside"), std::string::npos);
+  const int64_t before = allocations;
+  for (int i = 0; i < 10; ++i) {
+    is_ok = policy_->prepare(observation, inputs).ok() && is_ok;
   }
   const int64_t after = allocations;
   EXPECT_TRUE(is_ok);

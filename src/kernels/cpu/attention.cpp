@@ -1,190 +1,130 @@
-// softmax(q k^T * scale) v per head, with query groups, causal limits and segments. Keys are
-// transposed and values padded once per key-value head; then every (segment, head, block of four
-// queries) is one independent item: scores, softmax and the weighted sum stay in the core's cache.
+// softmax(q k^T * scale) v per head, with query groups, causal limits and segments. Both products
+// go through the block products that matrices use (block_product.h), in f32 or, where products are
+// in bf16, in that. Keys and values are packed in panels once per key-value head; then every
+// (segment, head, block of 32 queries) is one independent item whose scores stay in the core's
+// cache.
 #include "base/check.h"
+#include "kernels/cpu/block_product.h"
+#include "kernels/cpu/loops.h"
 #include "kernels/cpu/make.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
 #include "kernels/cpu/softmax.h"
 
 #include <algorithm>
-#include <cstring>
+#include <type_traits>
 
 namespace sinew::cpu {
 namespace {
 
-constexpr int64_t kLanes = 16;
-constexpr int64_t kQueries = 4;        // rows of a register tile
-constexpr int64_t kKeys = 2 * kLanes;  // columns of a score tile
-
-// 16 floats in whatever registers the clone has. Loads and stores through it need no alignment.
-using Lanes =
-    float __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
+constexpr int64_t kQueries = 32;  // of an item
 
 int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// Four rows of a product: c[r, 0..columns) = sum over i < depth of a[r, i] b[i, 0..columns).
-// kVectors * 16 columns at a time; b has row stride `ldb`, c has `ldc`, a has `lda`.
-template <int kVectors>
-inline __attribute__((always_inline)) void tile(const float* __restrict a, int64_t lda,
-                                                const float* __restrict b, int64_t ldb,
-                                                int64_t depth, float* __restrict c, int64_t ldc) {
-  Lanes sums[kQueries][kVectors] = {};
-  for (int64_t i = 0; i < depth; ++i) {
-    for (int v = 0; v < kVectors; ++v) {
-      const Lanes row = *reinterpret_cast<const Lanes*>(b + i * ldb + v * kLanes);
-      for (int64_t r = 0; r < kQueries; ++r) {
-        sums[r][v] += a[r * lda + i] * row;
+template <class T>
+constexpr bool kIsBf16 = std::is_same_v<T, Bf16>;
+
+// Depth of a panel for `depth` elements.
+template <class T>
+int64_t padded_depth(int64_t depth) {
+  return kIsBf16<T> ? round_up(depth, kBf16DepthStep) : depth;
+}
+
+template <class T>
+T product_operand(float x) {
+  if constexpr (kIsBf16<T>) {
+    return to_bf16(x);
+  } else {
+    return x;
+  }
+}
+
+template <class T>
+T product_operand(Bf16 x) {
+  static_assert(kIsBf16<T>);
+  return x;
+}
+
+uint32_t pair_of(Bf16 low, Bf16 high) {
+  return static_cast<uint32_t>(low.bits) | static_cast<uint32_t>(high.bits) << 16;
+}
+
+// Elements (depth i, column c) of a panel from `at(i, c)`; all else is zero. Column by column where
+// `by_column`, which is how keys lie in memory, else depth by depth.
+template <class T, class At>
+void fill_panel(T* panel, int64_t depth, int64_t columns, bool by_column, const At& at) {
+  constexpr int64_t kStep = kIsBf16<T> ? 2 : 1;
+  using Cell = std::conditional_t<kIsBf16<T>, uint32_t, float>;  // one column of kStep depths
+  auto* cells = reinterpret_cast<Cell*>(panel);
+  const int64_t whole = depth / kStep * kStep;
+  if (columns < kPanelColumns || whole < padded_depth<T>(depth)) {
+    std::fill_n(cells, padded_depth<T>(depth) / kStep * kPanelColumns, Cell{});
+  }
+  const auto cell = [&](int64_t i, int64_t c) -> Cell {
+    if constexpr (kIsBf16<T>) {
+      return pair_of(at(i, c), at(i + 1, c));
+    } else {
+      return at(i, c);
+    }
+  };
+  if (by_column) {
+    for (int64_t c = 0; c < columns; ++c) {
+      for (int64_t i = 0; i < whole; i += kStep) {
+        cells[i / kStep * kPanelColumns + c] = cell(i, c);
+      }
+    }
+  } else {
+    for (int64_t i = 0; i < whole; i += kStep) {
+      for (int64_t c = 0; c < columns; ++c) {
+        cells[i / kStep * kPanelColumns + c] = cell(i, c);
       }
     }
   }
-  for (int64_t r = 0; r < kQueries; ++r) {
-    for (int v = 0; v < kVectors; ++v) {
-      *reinterpret_cast<Lanes*>(c + r * ldc + v * kLanes) = sums[r][v];
+  if constexpr (kIsBf16<T>) {
+    for (int64_t c = 0; whole < depth && c < columns; ++c) {
+      cells[whole / kStep * kPanelColumns + c] = pair_of(at(whole, c), Bf16{});
     }
   }
 }
 
-// `columns` is a multiple of 16.
-SINEW_CPU_CLONES void four_rows(const float* a, int64_t lda, const float* b, int64_t ldb,
-                                int64_t depth, int64_t columns, float* c, int64_t ldc) {
-  int64_t column = 0;
-  for (; column + kKeys <= columns; column += kKeys) {
-    tile<2>(a, lda, b + column, ldb, depth, c + column, ldc);
-  }
-  if (column < columns) {
-    tile<1>(a, lda, b + column, ldb, depth, c + column, ldc);
+// k [s, e] with row stride `stride` -> k^T in panels of 16 keys.
+template <class T, class Source>
+void pack_keys(const Source* k, int64_t stride, int64_t s, int64_t e, T* panels) {
+  for (int64_t first = 0; first < s; first += kPanelColumns) {
+    fill_panel(
+        panels + first * padded_depth<T>(e), e, std::min(kPanelColumns, s - first), true,
+        [&](int64_t i, int64_t c) { return product_operand<T>(k[(first + c) * stride + i]); });
   }
 }
 
-// k [s, e] with row stride `stride` -> [e, padded], columns from s on zero.
-void transpose_keys(const float* k, int64_t stride, int64_t s, int64_t e, int64_t padded,
-                    float* out) {
-  for (int64_t first = 0; first < s; first += kLanes) {
-    const int64_t end = std::min(first + kLanes, s);
-    for (int64_t c = 0; c < e; ++c) {
-      for (int64_t i = first; i < end; ++i) {
-        out[c * padded + i] = k[i * stride + c];
-      }
-    }
-  }
-  for (int64_t c = 0; c < e; ++c) {
-    std::fill(out + c * padded + s, out + (c + 1) * padded, 0.0F);
+// v [s, e] with row stride `stride` -> panels of 16 columns.
+template <class T, class Source>
+void pack_values(const Source* v, int64_t stride, int64_t s, int64_t e, T* panels) {
+  for (int64_t first = 0; first < e; first += kPanelColumns) {
+    fill_panel(panels + first * padded_depth<T>(s), s, std::min(kPanelColumns, e - first), false,
+               [&](int64_t i, int64_t c) { return product_operand<T>(v[i * stride + first + c]); });
   }
 }
 
-// Rows of `width` floats at stride `from_stride` -> rows of `to_stride`, the rest zero.
-void copy_padded(const float* from, int64_t from_stride, int64_t rows, int64_t width,
-                 int64_t to_stride, float* to) {
-  for (int64_t i = 0; i < rows; ++i) {
-    std::memcpy(to + i * to_stride, from + i * from_stride,
-                static_cast<size_t>(width) * sizeof(float));
-    std::fill(to + i * to_stride + width, to + (i + 1) * to_stride, 0.0F);
+// Calls body(elements) with the view's data as what it is.
+template <class T, class Body>
+void with_elements(const ConstTensorView& view, const Body& body) {
+  if constexpr (kIsBf16<T>) {
+    if (view.dtype == DType::kBf16) {
+      body(static_cast<const Bf16*>(view.data));
+      return;
+    }
   }
+  body(static_cast<const float*>(view.data));
 }
 
-class Attention final : public Kernel {
- public:
-  Attention(const ops::AttentionAttributes& attributes, const float* q, const float* k,
-            const float* v, float* y, const AttentionShape& shape, int threads)
-      : a_(attributes),
-        q_(q),
-        k_(k),
-        v_(v),
-        y_(y),
-        t_(shape.queries),
-        s_(shape.keys),
-        e_(shape.head_dim),
-        padded_keys_(round_up(s_, kLanes)),
-        padded_dim_(round_up(e_, kLanes)),
-        threads_(threads) {}
-
-  // Keys and values of all heads, then per thread four queries, their scores and their results.
-  size_t workspace_bytes() const override {
-    return static_cast<size_t>(shared_floats() + threads_ * thread_floats()) * sizeof(float);
-  }
-
-  void run(const RunContext& context) override {
-    auto* shared = reinterpret_cast<float*>(context.workspace);
-    const int64_t sources = a_.segments * a_.kv_heads;
-    const int64_t blocks = (t_ + kQueries - 1) / kQueries;
-    const int64_t items = a_.segments * a_.heads * blocks;
-    parallel_for(context.pool, sources, sources * s_ * e_,
-                 [&](int64_t i) { load_head(i / a_.kv_heads, i % a_.kv_heads, shared); });
-    context.pool.run(items, [&](int64_t i, int thread) {
-      const int64_t head = i / blocks;
-      run_block(head / a_.heads, head % a_.heads, i % blocks * kQueries, shared,
-                shared + shared_floats() + thread * thread_floats());
-    });
-  }
-
- private:
-  int64_t shared_floats() const {
-    return a_.segments * a_.kv_heads * (e_ * padded_keys_ + s_ * padded_dim_);
-  }
-
-  int64_t thread_floats() const { return kQueries * (padded_keys_ + 2 * padded_dim_); }
-
-  float* keys_of(int64_t segment, int64_t kv_head, float* shared) const {
-    return shared + (segment * a_.kv_heads + kv_head) * (e_ * padded_keys_ + s_ * padded_dim_);
-  }
-
-  void load_head(int64_t segment, int64_t kv_head, float* shared) const {
-    const int64_t stride = a_.kv_heads * e_;
-    const int64_t first = segment * s_ * stride + kv_head * e_;
-    float* keys = keys_of(segment, kv_head, shared);
-    transpose_keys(k_ + first, stride, s_, e_, padded_keys_, keys);
-    copy_padded(v_ + first, stride, s_, e_, padded_dim_, keys + e_ * padded_keys_);
-  }
-
-  // Queries [first, first + 4) of one head of one segment.
-  void run_block(int64_t segment, int64_t head, int64_t first, float* shared, float* own) const {
-    const int64_t rows = std::min(kQueries, t_ - first);
-    const int64_t stride = a_.heads * e_;
-    const int64_t offset = (segment * t_ + first) * stride + head * e_;
-    const float* keys = keys_of(segment, head / (a_.heads / a_.kv_heads), shared);
-    const float* values = keys + e_ * padded_keys_;
-    float* queries = own;
-    float* scores = queries + kQueries * padded_dim_;
-    float* results = scores + kQueries * padded_keys_;
-
-    copy_padded(q_ + offset, stride, rows, e_, padded_dim_, queries);
-    std::fill(queries + rows * padded_dim_, scores, 0.0F);
-    const int64_t last_visible = a_.is_causal ? first + rows : s_;
-    const int64_t columns = round_up(last_visible, kLanes);
-    four_rows(queries, padded_dim_, keys, padded_keys_, e_, columns, scores, padded_keys_);
-    float sums[kQueries] = {};
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t visible = a_.is_causal ? first + r + 1 : s_;
-      sums[r] = softmax_numerators(scores + r * padded_keys_, visible, columns, a_.scale);
-    }
-    four_rows(scores, padded_keys_, values, padded_dim_, last_visible, padded_dim_, results,
-              padded_dim_);
-    for (int64_t r = 0; r < rows; ++r) {
-      const float* from = results + r * padded_dim_;
-      float* to = y_ + offset + r * stride;
-      for (int64_t c = 0; c < e_; ++c) {
-        to[c] = from[c] / sums[r];
-      }
-    }
-  }
-
-  ops::AttentionAttributes a_;
-  const float* q_;  // [segments * t, heads * e]
-  const float* k_;  // [segments * s, kv_heads * e]
-  const float* v_;  // [segments * s, kv_heads * e]
-  float* y_;        // [segments * t, heads * e]
-  int64_t t_;       // queries of a segment
-  int64_t s_;       // keys of a segment
-  int64_t e_;
-  int64_t padded_keys_;
-  int64_t padded_dim_;
-  int threads_;
+// Extents of one segment.
+struct AttentionShape {
+  int64_t queries = 0;
+  int64_t keys = 0;
+  int64_t head_dim = 0;
 };
-
-}  // namespace
 
 AttentionShape attention_shape(const BoundStep& step) {
   const auto& attributes = std::get<ops::AttentionAttributes>(step.attributes);
@@ -196,19 +136,198 @@ AttentionShape attention_shape(const BoundStep& step) {
   SINEW_CHECK(!attributes.is_causal || queries == keys);
   const int64_t head_dim = row_length(step.srcs[0].shape) / attributes.heads;
   SINEW_CHECK(row_length(step.srcs[1].shape) == attributes.kv_heads * head_dim);
+  SINEW_CHECK(head_dim > 0 && head_dim <= kPieceElements);
   return {.queries = queries / attributes.segments,
           .keys = keys / attributes.segments,
           .head_dim = head_dim};
 }
 
-MadeKernel make_attention(const BoundStep& step, WeightCache& weights) {
+template <class T>
+class Attention final : public Kernel {
+ public:
+  Attention(const BoundStep& step, const AttentionShape& shape)
+      : a_(std::get<ops::AttentionAttributes>(step.attributes)),
+        q_(step.srcs[0]),
+        k_(step.srcs[1]),
+        v_(step.srcs[2]),
+        y_(real_output(step)),
+        t_(shape.queries),
+        s_(shape.keys),
+        e_(shape.head_dim),
+        key_panels_(round_up(s_, kPanelColumns) / kPanelColumns),
+        value_panels_(round_up(e_, kPanelColumns) / kPanelColumns),
+        threads_(step.threads) {
+    if constexpr (kIsBf16<T>) {
+      product_ = bf16_block_product();
+    } else {
+      product_ = f32_block_product();
+    }
+  }
+
+  // Packed keys and values of all heads; then per thread 32 queries, their scores, these as product
+  // operands, and their results.
+  size_t workspace_bytes() const override {
+    return shared_bytes() + static_cast<size_t>(threads_) * thread_bytes();
+  }
+
+  void run(const RunContext& context) override {
+    auto* packed = reinterpret_cast<T*>(context.workspace);
+    const int64_t sources = a_.segments * a_.kv_heads;
+    parallel_for(context.pool, sources, sources * s_ * e_, [&](int64_t i) { pack(i, packed); });
+    const int64_t blocks = (t_ + kQueries - 1) / kQueries;
+    context.pool.run(a_.segments * a_.heads * blocks, [&](int64_t i, int thread) {
+      const int64_t head = i / blocks;
+      run_block(head / a_.heads, head % a_.heads, i % blocks * kQueries, packed,
+                context.workspace + shared_bytes() + static_cast<size_t>(thread) * thread_bytes());
+    });
+  }
+
+ private:
+  int64_t key_elements() const { return key_panels_ * kPanelColumns * padded_depth<T>(e_); }
+
+  int64_t head_elements() const {
+    return key_elements() + value_panels_ * kPanelColumns * padded_depth<T>(s_);
+  }
+
+  size_t shared_bytes() const {
+    return static_cast<size_t>(round_up(a_.segments * a_.kv_heads * head_elements(), 64)) *
+           sizeof(T);
+  }
+
+  int64_t score_stride() const { return key_panels_ * kPanelColumns; }
+
+  int64_t result_stride() const { return value_panels_ * kPanelColumns; }
+
+  int64_t weight_stride() const { return round_up(score_stride(), kBf16DepthStep); }
+
+  size_t thread_bytes() const {
+    const int64_t floats = kQueries * (score_stride() + result_stride());
+    const int64_t operands = kIsBf16<T> ? kQueries * (weight_stride() + round_up(e_, 2)) : 0;
+    return static_cast<size_t>(round_up(floats, 16)) * sizeof(float) +
+           static_cast<size_t>(round_up(operands, 32)) * sizeof(T);
+  }
+
+  // Keys and values of one head of one segment.
+  void pack(int64_t source, T* packed) const {
+    const int64_t stride = a_.kv_heads * e_;
+    const int64_t first = source / a_.kv_heads * s_ * stride + source % a_.kv_heads * e_;
+    T* keys = packed + source * head_elements();
+    with_elements<T>(k_, [&](const auto* k) { pack_keys(k + first, stride, s_, e_, keys); });
+    with_elements<T>(
+        v_, [&](const auto* v) { pack_values(v + first, stride, s_, e_, keys + key_elements()); });
+  }
+
+  // Queries [first, first + 32) of one head of one segment.
+  void run_block(int64_t segment, int64_t head, int64_t first, const T* packed,
+                 std::byte* scratch) const {
+    auto* scores = reinterpret_cast<float*>(scratch);
+    float* results = scores + kQueries * score_stride();
+    auto* operands = reinterpret_cast<T*>(
+        scratch + static_cast<size_t>(round_up(kQueries * (score_stride() + result_stride()), 16)) *
+                      sizeof(float));
+    const int64_t rows = std::min(kQueries, t_ - first);
+    const int64_t stride = a_.heads * e_;
+    const int64_t offset = (segment * t_ + first) * stride + head * e_;
+    const int64_t source = segment * a_.kv_heads + head / (a_.heads / a_.kv_heads);
+    const T* keys = packed + source * head_elements();
+    const int64_t seen = a_.is_causal ? first + rows : s_;  // keys that the last row sees
+    const int64_t padded = round_up(seen, kPanelColumns);
+
+    BlockOperands<T> product{.rows = rows,
+                             .panels = keys,
+                             .panel_stride = kPanelColumns * padded_depth<T>(e_),
+                             .panel_count = padded / kPanelColumns,
+                             .depth = e_,
+                             .out = scores,
+                             .ldout = score_stride()};
+    read_queries(offset, stride, rows, operands, product);
+    product_.run(product);
+    float sums[kQueries] = {};
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t visible = a_.is_causal ? first + r + 1 : s_;
+      sums[r] = softmax_numerators(scores + r * score_stride(), visible, padded, a_.scale);
+    }
+    product = {.rows = rows,
+               .panels = keys + key_elements(),
+               .panel_stride = kPanelColumns * padded_depth<T>(s_),
+               .panel_count = value_panels_,
+               .depth = seen,
+               .out = results,
+               .ldout = result_stride()};
+    read_weights(scores, rows, operands, product);
+    product_.run(product);
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* from = results + r * result_stride();
+      const float sum = sums[r];
+      y_.fill(offset + r * stride, e_, [&](float* to) {
+        for (int64_t c = 0; c < e_; ++c) {
+          to[c] = from[c] / sum;
+        }
+      });
+    }
+  }
+
+  // Points the product at the queries, converted into `operands` where they are of another type.
+  void read_queries(int64_t offset, int64_t stride, int64_t rows, T* operands,
+                    BlockOperands<T>& product) const {
+    product.x = static_cast<const T*>(q_.data) + offset;
+    product.ldx = stride;
+    if constexpr (kIsBf16<T>) {
+      if (q_.dtype == DType::kF32) {
+        const auto* q = static_cast<const float*>(q_.data) + offset;
+        for (int64_t r = 0; r < rows; ++r) {
+          narrow_loop(q + r * stride, operands + r * e_, e_);
+        }
+        product.x = operands;
+        product.ldx = e_;
+      }
+    }
+  }
+
+  // Points the product at the softmax numerators.
+  void read_weights(const float* scores, int64_t rows, T* operands,
+                    BlockOperands<T>& product) const {
+    if constexpr (kIsBf16<T>) {
+      // Scores beyond the last visible key are zero, so that an odd depth may be rounded up.
+      product.depth = round_up(product.depth, 2);
+      for (int64_t r = 0; r < rows; ++r) {
+        narrow_loop(scores + r * score_stride(), operands + r * weight_stride(), product.depth);
+      }
+      product.x = operands;
+      product.ldx = weight_stride();
+    } else {
+      product.x = scores;
+      product.ldx = score_stride();
+    }
+  }
+
+  ops::AttentionAttributes a_;
+  ConstTensorView q_;  // [segments * t, heads * e]
+  ConstTensorView k_;  // [segments * s, kv_heads * e]
+  ConstTensorView v_;  // [segments * s, kv_heads * e]
+  RealOutput y_;       // [segments * t, heads * e]
+  int64_t t_;          // queries of a segment
+  int64_t s_;          // keys of a segment
+  int64_t e_;
+  int64_t key_panels_;
+  int64_t value_panels_;
+  int threads_;
+  BlockProduct<T> product_;
+};
+
+}  // namespace
+
+MadeKernel make_attention(const BoundStep& step, WeightCache& /*weights*/) {
+  SINEW_CHECK(!step.src_is_weight[0] && !step.src_is_weight[1] && !step.src_is_weight[2]);
   const AttentionShape shape = attention_shape(step);
-  SINEW_ASSIGN(const float* q, real_source(step, 0, weights));
-  SINEW_ASSIGN(const float* k, real_source(step, 1, weights));
-  SINEW_ASSIGN(const float* v, real_source(step, 2, weights));
-  return std::unique_ptr<Kernel>(
-      std::make_unique<Attention>(std::get<ops::AttentionAttributes>(step.attributes), q, k, v,
-                                  real_result(step), shape, step.threads));
+  // An odd head dimension would make a bf16 product read a pair beyond a row.
+  if (step.product_dtype == DType::kBf16 && shape.head_dim % 2 == 0) {
+    return std::unique_ptr<Kernel>(std::make_unique<Attention<Bf16>>(step, shape));
+  }
+  for (const ConstTensorView& src : step.srcs) {
+    SINEW_CHECK(src.dtype == DType::kF32);
+  }
+  return std::unique_ptr<Kernel>(std::make_unique<Attention<float>>(step, shape));
 }
 
 }  // namespace sinew::cpu

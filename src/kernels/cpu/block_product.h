@@ -22,10 +22,16 @@ inline constexpr int64_t kPanelColumns = 16;
 // Depth of bf16 panels is a multiple of this (a tile of 64 bytes).
 inline constexpr int64_t kBf16DepthStep = 32;
 
+// Rows of a tile of x.
+inline constexpr int64_t kTileRows = 16;
+
 template <class T>
 struct BlockOperands {
-  const T* x = nullptr;  // [rows, depth] with row stride ldx; bf16: depth is even
+  // [rows, depth] with row stride ldx (bf16: depth is even), or in tiles for the products that want
+  // them: [rows / 16][padded depth / 32][16][32], zero beyond the depth.
+  const T* x = nullptr;
   int64_t ldx = 0;
+  int64_t tile_stride = 0;  // elements of 16 rows in tiles; 0: rows
   int64_t rows = 0;
   const T* panels = nullptr;
   int64_t panel_stride = 0;  // elements from one panel to the next
@@ -39,6 +45,8 @@ template <class T>
 struct BlockProduct {
   std::string_view name;  // "avx512_bf16"
   void (*run)(const BlockOperands<T>& operands) = nullptr;
+  // Runs a quarter faster on x in tiles, whose lines follow each other in memory; takes both.
+  bool wants_tiles = false;
 };
 
 // The implementations that this processor can run, fastest first; the last one runs anywhere.

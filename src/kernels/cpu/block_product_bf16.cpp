@@ -132,7 +132,6 @@ void run_avx512_bf16(const Operands& o) {
 
 #define SINEW_AMX_TARGET "amx-tile,amx-bf16," SINEW_BF16_TARGET
 
-constexpr int64_t kTileRows = 16;
 constexpr int64_t kTileBytes = 64;  // of a tile's row
 
 struct alignas(64) TileConfig {
@@ -166,6 +165,13 @@ TileConfig tile_config(int64_t upper_rows, int64_t lower_rows) {
   return config;
 }
 
+// The compiler believes that the instruction reads eight bytes, and would drop the stores of the
+// rest: the barrier keeps them.
+__attribute__((target(SINEW_AMX_TARGET))) inline void load_config(const TileConfig& config) {
+  asm volatile("" : : "r"(&config) : "memory");
+  _tile_loadconfig(&config);
+}
+
 // One step of 32 depths for up to 32 rows and two panels.
 template <bool kHasLower, bool kHasRight>
 __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void tile_step(const Bf16* upper,
@@ -191,7 +197,7 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void tile_step(c
 
 constexpr int64_t kTileElements = kTileRows * kTileBytes / static_cast<int64_t>(sizeof(Bf16));
 // Panels of a matrix are read once an inference and come from memory: this far ahead hides it.
-constexpr int64_t kPrefetchElements = 8 * kTileElements;
+constexpr int64_t kPrefetchElements = 4 * kTileElements;
 
 __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_tile(
     const Bf16* tile) {
@@ -204,11 +210,15 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_ti
 template <bool kHasLower, bool kHasRight>
 __attribute__((target(SINEW_AMX_TARGET))) void tile_panels(const Operands& o, int64_t first_row,
                                                            const Bf16* tail, int64_t panel) {
-  const Bf16* upper = o.x + first_row * o.ldx;
-  const Bf16* lower = upper + kTileRows * o.ldx;
+  const bool is_tiled = o.tile_stride > 0;
+  const int64_t tile_stride = is_tiled ? o.tile_stride : kTileRows * o.ldx;
+  const Bf16* upper = o.x + first_row / kTileRows * tile_stride;
+  const Bf16* lower = upper + tile_stride;
   const Bf16* left = o.panels + panel * o.panel_stride;
   const Bf16* right = left + o.panel_stride;
-  const int64_t stride_bytes = o.ldx * static_cast<int64_t>(sizeof(Bf16));
+  const int64_t stride_bytes = is_tiled ? kTileBytes : o.ldx * static_cast<int64_t>(sizeof(Bf16));
+  const int64_t step = is_tiled ? kTileElements : kBf16DepthStep;  // from 32 depths to the next
+  const int64_t steps = (is_tiled ? o.depth + kBf16DepthStep - 1 : o.depth) / kBf16DepthStep;
   _tile_zero(0);
   if constexpr (kHasRight) {
     _tile_zero(1);
@@ -219,17 +229,16 @@ __attribute__((target(SINEW_AMX_TARGET))) void tile_panels(const Operands& o, in
       _tile_zero(3);
     }
   }
-  int64_t depth = 0;
-  for (; depth + kBf16DepthStep <= o.depth; depth += kBf16DepthStep) {
+  for (int64_t i = 0; i < steps; ++i) {
     prefetch_tile(left + kPrefetchElements);
     if constexpr (kHasRight) {
       prefetch_tile(right + kPrefetchElements);
     }
-    tile_step<kHasLower, kHasRight>(upper + depth, lower + depth, stride_bytes, left, right);
+    tile_step<kHasLower, kHasRight>(upper + i * step, lower + i * step, stride_bytes, left, right);
     left += kTileElements;
     right += kTileElements;
   }
-  if (depth < o.depth) {
+  if (steps * kBf16DepthStep < o.depth) {
     tile_step<kHasLower, kHasRight>(tail, tail + kTileRows * kBf16DepthStep, kTileBytes, left,
                                     right);
   }
@@ -264,7 +273,7 @@ __attribute__((target(SINEW_AMX_TARGET))) void run_amx(const Operands& o) {
   int64_t configured = -1;
   for (int64_t row = 0; row < o.rows; row += 2 * kTileRows) {
     const int64_t rows = std::min(o.rows - row, 2 * kTileRows);
-    if (whole < o.depth) {
+    if (whole < o.depth && o.tile_stride == 0) {
       tail.fill({});
       for (int64_t r = 0; r < rows; ++r) {
         std::memcpy(tail.data() + r * kBf16DepthStep, o.x + (row + r) * o.ldx + whole,
@@ -274,7 +283,7 @@ __attribute__((target(SINEW_AMX_TARGET))) void run_amx(const Operands& o) {
     if (rows != configured) {
       const TileConfig config =
           tile_config(std::min(rows, kTileRows), std::max<int64_t>(rows - kTileRows, 0));
-      _tile_loadconfig(&config);
+      load_config(config);
       configured = rows;
     }
     if (rows > kTileRows) {
@@ -297,7 +306,7 @@ struct Available {
 #if defined(SINEW_X86_TARGETS)
     const InstructionSets& has = instruction_sets();
     if (has.amx_bf16) {
-      add({"amx_bf16", run_amx});
+      add({"amx_bf16", run_amx, /*wants_tiles=*/true});
     }
     if (has.avx512_bf16) {
       add({"avx512_bf16", run_avx512_bf16});

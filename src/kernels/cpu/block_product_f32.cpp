@@ -66,7 +66,7 @@ inline __attribute__((always_inline)) void block(const BlockOperands<float>& o) 
 
 #if defined(SINEW_X86_TARGETS)
 __attribute__((target("avx512f,fma"))) void run_avx512(const BlockOperands<float>& o) {
-  block<8, 3>(o);
+  block<14, 2>(o);
 }
 
 __attribute__((target("avx2,fma"))) void run_avx2(const BlockOperands<float>& o) {

@@ -75,21 +75,23 @@ template <class T>
 class Linear final : public Kernel {
  public:
   // bf16 sums come by tiles of 32 rows, f32 ones by panels for all rows.
-  static constexpr int64_t kTileRows = 32;
+  static constexpr int64_t kBf16SumRows = 32;
   static constexpr int64_t kAllRows = std::numeric_limits<int64_t>::max();
 
   explicit Linear(const LinearOperands& operands)
       : o_(operands),
         division_(o_.rows, o_.matrices[0].panel_count(),
                   static_cast<size_t>(o_.matrices[0].panel_elements()) * sizeof(T), o_.threads,
-                  std::is_same_v<T, Bf16> ? kTileRows : kAllRows) {
+                  std::is_same_v<T, Bf16> ? kBf16SumRows : kAllRows) {
     if constexpr (std::is_same_v<T, float>) {
       product_ = f32_block_product();
     } else {
       product_ = bf16_block_product();
     }
-    // Rows that a block product cannot read as they are: another type, or an odd length.
-    if (o_.x.dtype != dtype_of<T>() || (sizeof(T) == 2 && o_.matrices[0].inputs % 2 != 0)) {
+    // Rows that a block product cannot read as they are (another type, an odd length), or should
+    // not.
+    if (o_.x.dtype != dtype_of<T>() || product_.wants_tiles ||
+        (sizeof(T) == 2 && o_.matrices[0].inputs % 2 != 0)) {
       copied_stride_ =
           (o_.matrices[0].inputs + kBf16DepthStep - 1) / kBf16DepthStep * kBf16DepthStep;
     }
@@ -119,7 +121,8 @@ class Linear final : public Kernel {
 
  private:
   size_t copied_bytes() const {
-    return aligned(static_cast<size_t>(o_.rows * copied_stride_) * sizeof(T));
+    const int64_t rows = (o_.rows + kTileRows - 1) / kTileRows * kTileRows;  // of whole tiles
+    return aligned(static_cast<size_t>(rows * copied_stride_) * sizeof(T));
   }
 
   int64_t block_columns() const { return division_.block_panels * kPanelColumns; }
@@ -130,23 +133,38 @@ class Linear final : public Kernel {
                    sizeof(float));
   }
 
-  // bf16 rows, zero-padded to whole tiles. Reached for f32 activations and odd lengths alone.
+  // x as bf16, zero-padded to whole steps of depths: in rows, or in tiles where the product wants
+  // them.
   void copy_rows(ThreadPool& pool, T* to) const {
     if constexpr (std::is_same_v<T, Bf16>) {
       const int64_t inputs = o_.matrices[0].inputs;
       parallel_for(pool, o_.rows, o_.rows * inputs, [&](int64_t row) {
-        Bf16* copy = to + row * copied_stride_;
-        if (o_.x.dtype == DType::kF32) {
-          narrow_loop(static_cast<const float*>(o_.x.data) + row * inputs, copy, inputs);
+        if (product_.wants_tiles) {
+          Bf16* tile = to + row / kTileRows * tile_stride() + row % kTileRows * kBf16DepthStep;
+          for (int64_t i = 0; i < copied_stride_; i += kBf16DepthStep) {
+            copy_elements(row * inputs + i, std::min(kBf16DepthStep, inputs - i), kBf16DepthStep,
+                          tile + i * kTileRows);
+          }
         } else {
-          std::copy_n(static_cast<const Bf16*>(o_.x.data) + row * inputs, inputs, copy);
+          copy_elements(row * inputs, inputs, copied_stride_, to + row * copied_stride_);
         }
-        std::fill(copy + inputs, copy + copied_stride_, Bf16{});
       });
     } else {
       SINEW_CHECK(false && "f32 products read f32 rows");
     }
   }
+
+  // Elements [first, first + n) of x, then zeros up to `padded`.
+  void copy_elements(int64_t first, int64_t n, int64_t padded, Bf16* to) const {
+    if (o_.x.dtype == DType::kF32) {
+      narrow_loop(static_cast<const float*>(o_.x.data) + first, to, n);
+    } else {
+      std::copy_n(static_cast<const Bf16*>(o_.x.data) + first, n, to);
+    }
+    std::fill(to + n, to + padded, Bf16{});
+  }
+
+  int64_t tile_stride() const { return product_.wants_tiles ? kTileRows * copied_stride_ : 0; }
 
   void run_block(const T* x, int64_t ldx, int64_t row_block, int64_t panel_block,
                  float* sums) const {
@@ -166,8 +184,9 @@ class Linear final : public Kernel {
     float* second = sums + division_.sum_rows * stride;
     for (size_t i = 0; i < (o_.finish.is_gated ? 2U : 1U); ++i) {
       const PackedMatrix& matrix = o_.matrices[i];
-      product_.run({.x = x + first_row * ldx,
+      product_.run({.x = x + first_row * ldx,  // whole tiles begin there, where there are tiles
                     .ldx = ldx,
+                    .tile_stride = tile_stride(),
                     .rows = rows,
                     .panels = matrix.as<T>() + first_panel * matrix.panel_elements(),
                     .panel_stride = matrix.panel_elements(),

@@ -133,6 +133,7 @@ __attribute__((target("amx-tile,amx-bf16"))) void dot_bf16_amx(int64_t iteration
     config[16 + 2 * tile] = 64;  // bytes of a row
     config[48 + tile] = 16;      // rows
   }
+  keep(config);  // the compiler believes that the instruction reads eight bytes of it
   _tile_loadconfig(config.data());
   for (int64_t i = 0; i < iterations; ++i) {
     _tile_dpbf16ps(0, 4, 6);

@@ -28,7 +28,6 @@ MadeKernel make_gelu_erf(const BoundStep& step, WeightCache& weights);
 MadeKernel make_silu(const BoundStep& step, WeightCache& weights);
 MadeKernel make_relu(const BoundStep& step, WeightCache& weights);
 MadeKernel make_attention(const BoundStep& step, WeightCache& weights);
-MadeKernel make_attention_bf16(const BoundStep& step, WeightCache& weights);
 MadeKernel make_rope(const BoundStep& step, WeightCache& weights);
 MadeKernel make_embed(const BoundStep& step, WeightCache& weights);
 MadeKernel make_gather_rows(const BoundStep& step, WeightCache& weights);
@@ -45,15 +44,6 @@ MadeKernel make_resize_positions(const BoundStep& step, WeightCache& weights);
 MadeKernel make_linear_activation(std::span<const BoundStep> steps, WeightCache& weights);
 MadeKernel make_linear_residual(std::span<const BoundStep> steps, WeightCache& weights);
 MadeKernel make_swiglu(std::span<const BoundStep> steps, WeightCache& weights);
-
-// Extents of one segment of an attention step, checked.
-struct AttentionShape {
-  int64_t queries = 0;
-  int64_t keys = 0;
-  int64_t head_dim = 0;
-};
-
-AttentionShape attention_shape(const BoundStep& step);
 
 // Source `index` as f32: a parameter converted through the cache, or an activation as it is.
 // nullptr for an absent optional operand.

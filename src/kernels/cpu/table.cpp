@@ -41,17 +41,6 @@ std::optional<std::string> refuse_unless_f32_sources(const ops::Plan& plan, cons
   return not_f32(plan, step.srcs);
 }
 
-std::optional<std::string> refuse_unless_bf16_sources(const ops::Plan& plan,
-                                                      const ops::Step& step) {
-  for (const ops::Value src : step.srcs) {
-    if (plan.info(src).dtype != DType::kBf16) {
-      return "activations are " + std::string(dtype_name(plan.info(src).dtype)) +
-             ", this kernel reads BF16";
-    }
-  }
-  return std::nullopt;
-}
-
 // Products read f32 or bf16 where products are in bf16, f32 alone elsewhere.
 std::optional<std::string> refuse_product(const ops::Plan& plan, const ops::Step& step) {
   return plan.product_dtype == DType::kBf16 ? std::nullopt : refuse_unless_f32(plan, step);
@@ -84,9 +73,7 @@ constexpr std::array kRows = {
     storing_row(OpKind::kGeluErf, "cpu:gelu_erf", make_gelu_erf),
     storing_row(OpKind::kSilu, "cpu:silu", make_silu),
     storing_row(OpKind::kRelu, "cpu:relu", make_relu),
-    CpuRow{{OpKind::kAttention, "cpu:attention_bf16", refuse_unless_bf16_sources},
-           make_attention_bf16},
-    row(OpKind::kAttention, "cpu:attention", make_attention),
+    CpuRow{{OpKind::kAttention, "cpu:attention", refuse_product}, make_attention},
     storing_row(OpKind::kRope, "cpu:rope", make_rope),
     row(OpKind::kEmbed, "cpu:embed", make_embed),
     CpuRow{{OpKind::kGatherRows, "cpu:gather_rows", refuse_unless_same}, make_gather_rows},

@@ -9,10 +9,9 @@
 namespace sinew::cpu {
 namespace {
 
-// Chunks grow with what is held, so that the unused end of the last one is small beside it, up to
-// a size that huge pages back well.
+// Chunks grow with what is held. What of one stays unused is never written and so takes no memory.
 constexpr size_t kFirstChunkBytes = size_t{1} << 20;
-constexpr size_t kLargestChunkBytes = size_t{32} << 20;
+constexpr size_t kLargestChunkBytes = size_t{256} << 20;
 
 }  // namespace
 
@@ -23,13 +22,13 @@ Result<std::byte*> WeightCache::allocate(size_t size_bytes) {
       (size_bytes + Buffer::kAlignment - 1) / Buffer::kAlignment * Buffer::kAlignment;
   if (chunks_.empty() || chunks_.back().size_bytes() - chunk_used_ < padded) {
     const size_t wanted = std::clamp(bytes_, kFirstChunkBytes, kLargestChunkBytes);
-    SINEW_ASSIGN(Buffer chunk, Buffer::allocate(std::max(wanted, padded)));
+    SINEW_ASSIGN(Buffer chunk, Buffer::allocate_for_overwrite(std::max(wanted, padded)));
     chunks_.push_back(std::move(chunk));
     chunk_used_ = 0;
-    bytes_ += chunks_.back().size_bytes();
   }
   std::byte* memory = chunks_.back().data() + chunk_used_;
   chunk_used_ += padded;
+  bytes_ += padded;
   return memory;
 }
 

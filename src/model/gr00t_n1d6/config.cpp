@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kMaxExtent = int64_t{1} << 24;
 constexpr int64_t kMaxLayers = 512;
 constexpr int64_t kMaxDenoisingSteps = 1000;
+// DiT blocks in one recording, which holds every step: 1000 of them at N1.6's 32 layers.
+constexpr int64_t kMaxRecordedBlocks = int64_t{1} << 15;
 
 // Reads keys of one JSON object and keeps the record of what was read.
 class KeyReader {
@@ -316,6 +318,12 @@ Status resolve_options(const NetworkOptions& options, Config& config) {
     config.denoising_steps = *options.denoising_steps;
     config.resolved.add("denoising_steps", std::to_string(config.denoising_steps),
                         io::Origin::kFlag);
+  }
+  if (config.denoising_steps * config.dit.layers > kMaxRecordedBlocks) {
+    return error(options.denoising_steps ? Code::kUsage : Code::kBadInput,
+                 "{} denoising steps of {} DiT layers: expected at most {} blocks together; take "
+                 "fewer steps (--denoising-steps)",
+                 config.denoising_steps, config.dit.layers, kMaxRecordedBlocks);
   }
   const std::string& rope = options.rope_inv_freq;
   if (rope != "auto" && rope != "fp32" && rope != "bf16") {

@@ -29,6 +29,11 @@ Result<EmbodimentStatistics> parse_statistics(const io::JsonView& embodiment,
                                               const ProcessorConfig& config,
                                               std::vector<std::string>& notices);
 
+// Warnings and notices about statistics that parse_statistics accepted and that hardly are right.
+// Expects `config` to be complete.
+void check_doubtful_statistics(const io::JsonView& embodiment, const ProcessorConfig& config,
+                               io::ResolvedConfig& resolved);
+
 // "a, b, c".
 std::string join(std::span<const std::string> parts);
 

@@ -369,6 +369,7 @@ Status check_dims(const JsonView& kwargs, std::string_view modality, std::string
 Status resolve_statistics(const JsonView& root, const JsonView& kwargs, ProcessorConfig& config) {
   SINEW_ASSIGN(const JsonView embodiment, root.at(config.embodiment_tag));
   SINEW_ASSIGN(config.statistics, parse_statistics(embodiment, config, config.resolved.notices));
+  check_doubtful_statistics(embodiment, config, config.resolved);
   SINEW_TRY(
       check_dims(kwargs, "state", "max_state_dim", config.state_dims(), config.max_state_dim));
   SINEW_TRY(

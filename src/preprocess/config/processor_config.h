@@ -109,7 +109,8 @@ struct ProcessorConfig {
 // statistics or without its reference state, relative EEF with DEFAULT format or not 9 wide, dims
 // beyond max_state_dim/max_action_dim, torchvision image path (use_albumentations false). Built-in
 // modality configs and ids of 7 and 7.1 complete what the files lack. Dead dimensions, keys that
-// are ignored and flags without effect are told in `resolved.notices`.
+// are ignored and flags without effect are told in `resolved.notices`, statistics that hardly are
+// right in `resolved.warnings`.
 Result<ProcessorConfig> resolve_processor_config(const io::Checkpoint& checkpoint,
                                                  const ProcessorOptions& options);
 

@@ -17,6 +17,9 @@ namespace sinew::preprocess {
 inline constexpr int64_t kMaxImageSide = 16384;
 inline constexpr int64_t kMaxImagePixels = int64_t{1} << 26;
 
+// Frames reach the network with sides that are multiples of this (section 2).
+inline constexpr int64_t kSnapPixels = 28;
+
 // An owned RGB frame, u8 [height, width, 3], row-major.
 struct Image {
   int64_t height = 0;

@@ -18,9 +18,8 @@
 namespace sinew::preprocess {
 namespace {
 
-constexpr int64_t kPatch = 28;
-constexpr int64_t kMinSnappedPixels = 4 * kPatch * kPatch;
-constexpr int64_t kMaxSnappedPixels = 4096 * kPatch * kPatch;
+constexpr int64_t kMinSnappedPixels = 4 * kSnapPixels * kSnapPixels;
+constexpr int64_t kMaxSnappedPixels = 4096 * kSnapPixels * kSnapPixels;
 constexpr int64_t kMaxSnappedSide = 7000;
 constexpr int64_t kMaxAspect = 200;
 
@@ -60,8 +59,8 @@ Size cropped_size(Size size, double fraction) {
 }
 
 int64_t snap_side(int64_t side) {
-  const int64_t snapped = rint64(static_cast<double>(side) / kPatch) * kPatch;
-  return std::min(std::max(kPatch, snapped), kMaxSnappedSide);
+  const int64_t snapped = rint64(static_cast<double>(side) / kSnapPixels) * kSnapPixels;
+  return std::min(std::max(kSnapPixels, snapped), kMaxSnappedSide);
 }
 
 // Section 2, steps 1 to 4.
@@ -77,14 +76,16 @@ Result<Size> snapped_size(Size size) {
   if (const int64_t pixels = snapped.height * snapped.width; pixels > kMaxSnappedPixels) {
     const double beta = std::sqrt(static_cast<double>(pixels) / kMaxSnappedPixels);
     const auto shrink = [beta](int64_t side) {  // from the snapped side
-      return static_cast<int64_t>(std::floor(static_cast<double>(side) / beta / kPatch)) * kPatch;
+      return static_cast<int64_t>(std::floor(static_cast<double>(side) / beta / kSnapPixels)) *
+             kSnapPixels;
     };
     snapped = {shrink(snapped.height), shrink(snapped.width)};
   } else if (pixels < kMinSnappedPixels) {
     const double beta = std::sqrt(static_cast<double>(kMinSnappedPixels) /
                                   static_cast<double>(size.height * size.width));
     const auto grow = [beta](int64_t side) {  // from the original side
-      return static_cast<int64_t>(std::ceil(static_cast<double>(side) * beta / kPatch)) * kPatch;
+      return static_cast<int64_t>(std::ceil(static_cast<double>(side) * beta / kSnapPixels)) *
+             kSnapPixels;
     };
     snapped = {grow(size.height), grow(size.width)};
   }
