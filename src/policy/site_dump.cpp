@@ -1,6 +1,7 @@
 #include "policy/site_dump.h"
 
 #include "io/safetensors.h"
+#include "tensor/convert.h"
 
 #include <fmt/format.h>
 
@@ -91,9 +92,10 @@ void SiteDump::add_sample(const engine::Executable& executable, const PreparedIn
   SiteSample sample;
   const auto& sites = executable.plan().sites;
   for (size_t i = 0; i < sites.size(); ++i) {
-    const TensorView view = executable.site(i);
-    const auto values = view.as<float>();
-    sample.values[sites[i].name].assign(values.begin(), values.end());
+    const TensorView view = executable.site(i);  // bf16 where only matrix products read it
+    auto& values = sample.values[sites[i].name];
+    values.resize(static_cast<size_t>(view.shape.elements()));
+    convert_to_f32(view, values);
     sample.shapes[sites[i].name] = view.shape;
   }
   for (const ActionValues& action : chunk.actions) {

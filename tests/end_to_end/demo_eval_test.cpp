@@ -19,10 +19,10 @@ namespace {
 const std::filesystem::path kReach = "examples/reach";
 constexpr double kSixDecimals = 5e-7;
 
-Outcome eval_reach(std::vector<std::string> more) {
+Outcome eval_reach(std::vector<std::string> more, const char* precision = "fp32") {
   more.insert(more.begin(), {"eval", kReach / "checkpoints/reach-nano", "--dataset-path",
                              kReach / "datasets/reach-eval", "--device", "cpu", "--precision",
-                             "fp32", "--denoising-steps", "4"});
+                             precision, "--denoising-steps", "4"});
   return run_sinew(more);
 }
 
@@ -104,6 +104,22 @@ TEST(DemoEval, FiguresOfTheReadmeHold) {
   EXPECT_THAT(readme, testing::HasSubstr(fmt::format("average             {:.6f}  {:.6f}",
                                                      json["mse"].get<double>(),
                                                      json["mae"].get<double>())));
+}
+
+// Rounding operands to bf16 moves the error of the predictions by 0.7 % here; by chance it may be
+// less or more, but not by a multiple of that.
+TEST(DemoEval, Bf16ErrorIsWithinTwoPercentOfFp32) {
+  constexpr double kMargin = 0.02;
+  const std::vector<std::string> all = {
+      "--traj-ids", "0", "1", "2", "3", "4", "5", "--noise", kReach / "noise.npy", "--json"};
+  const Outcome fp32 = eval_reach(all);
+  const Outcome bf16 = eval_reach(all, "bf16");
+  ASSERT_EQ(fp32.exit_code, 0) << fp32.err;
+  ASSERT_EQ(bf16.exit_code, 0) << bf16.err;
+  const double exact = json_of(fp32)["mse"].get<double>();
+  const double rounded = json_of(bf16)["mse"].get<double>();
+  EXPECT_NEAR(rounded, exact, kMargin * exact);
+  EXPECT_NE(rounded, exact) << "ran in fp32";
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What holds for every op: the right numbers, nothing written outside, the same bits whatever the
 // number of threads, repeatable runs.
+#include "base/float16.h"
 #include "kernels_cpu/support.h"
 
 #include <gtest/gtest.h>
@@ -55,6 +56,36 @@ TEST(EveryOp, GivesTheSameBitsOnOneAndFourThreads) {
       EXPECT_TRUE(same_bits(serial[i], parallel[i])) << c.name;
     }
   }
+}
+
+// What only products read is stored as bf16: the f32 result, rounded once.
+TEST(EveryOp, StoresBf16AsItsF32ResultRounded) {
+  std::set<ops::OpKind> stored;
+  for (const Case& c : all_cases()) {
+    Case narrow = c;
+    narrow.dst_dtype = DType::kBf16;
+    Case wide = c;
+    wide.dst_dtype = DType::kF32;
+    if (c.dst_shapes.size() != 1 || find_row(narrow) == nullptr || find_row(wide) == nullptr) {
+      continue;
+    }
+    stored.insert(c.op);
+    Bound bound(narrow);
+    bound.make();
+    bound.run();
+    EXPECT_TRUE(bound.guards_intact()) << c.name;
+    std::vector<float> expected = run_case(wide)[0];
+    for (float& x : expected) {
+      x = to_float(to_bf16(x));
+    }
+    EXPECT_TRUE(same_bits(bound.result(), expected)) << c.name;
+  }
+  using ops::OpKind;
+  const std::set<OpKind> expected = {
+      OpKind::kLinear,   OpKind::kLayerNorm, OpKind::kRmsNorm,  OpKind::kAdd,  OpKind::kMul,
+      OpKind::kModulate, OpKind::kGeluTanh,  OpKind::kGeluErf,  OpKind::kSilu, OpKind::kRelu,
+      OpKind::kRope,     OpKind::kPatchify,  OpKind::kAttention};
+  EXPECT_EQ(stored, expected);
 }
 
 TEST(EveryOp, HasARowAndACase) {

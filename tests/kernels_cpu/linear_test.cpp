@@ -15,21 +15,33 @@ struct LinearShape {
   int64_t m, k, n;
   bool weights_in_out;
   bool has_bias;
-  DType dtype;
+  DType dtype;                  // of the parameters in their file
+  DType product = DType::kF32;  // what operands are rounded to
+  DType x = DType::kF32;        // how activations are stored
+  DType y = DType::kF32;        // how the result is
 };
+
+// The operand as a product takes it.
+double operand(double x, DType product) {
+  return product == DType::kBf16 ? static_cast<double>(to_float(to_bf16(static_cast<float>(x))))
+                                 : x;
+}
 
 Case linear_case(const LinearShape& s, uint32_t seed) {
   Random random(seed);
   Case c;
-  c.name = fmt::format("linear m={} k={} n={} in_out={} bias={} {}", s.m, s.k, s.n,
-                       s.weights_in_out, s.has_bias, dtype_name(s.dtype));
+  c.name = fmt::format("linear m={} k={} n={} in_out={} bias={} {}, {} x {} -> {}", s.m, s.k, s.n,
+                       s.weights_in_out, s.has_bias, dtype_name(s.dtype), dtype_name(s.x),
+                       dtype_name(s.product), dtype_name(s.y));
   c.op = ops::OpKind::kLinear;
   c.attributes = ops::LinearAttributes{s.weights_in_out};
-  c.srcs.push_back(random.activations({s.m, s.k}));
+  c.srcs.push_back(random.activations({s.m, s.k}, 1.0F, s.x));
   c.srcs.push_back(
       random.weights(s.weights_in_out ? Shape{s.k, s.n} : Shape{s.n, s.k}, s.dtype, 0.1F));
   c.srcs.push_back(s.has_bias ? random.weights({s.n}, s.dtype) : Source{});
   c.dst_shapes = {{s.m, s.n}};
+  c.dst_dtype = s.y;
+  c.product_dtype = s.product;
 
   const auto x = c.srcs[0].effective();
   const auto w = c.srcs[1].effective();
@@ -41,17 +53,47 @@ Case linear_case(const LinearShape& s, uint32_t seed) {
       double sum = s.has_bias ? b[static_cast<size_t>(j)] : 0.0;
       double magnitude = std::abs(sum);
       for (int64_t p = 0; p < s.k; ++p) {
-        const double term = x[static_cast<size_t>(i * s.k + p)] *
+        const double term = operand(x[static_cast<size_t>(i * s.k + p)], s.product) *
                             w[static_cast<size_t>(s.weights_in_out ? p * s.n + j : j * s.k + p)];
         sum += term;
         magnitude += std::abs(term);
       }
       c.expected[0].push_back(sum);
-      // k roundings that are independent in sign add up to the square root of their number.
-      c.bound[0].push_back((2 + std::sqrt(static_cast<double>(s.k))) * kRoundoff * magnitude);
+      // k roundings that are independent in sign add up to the square root of their number;
+      // products of two bf16 are exact in f32.
+      const double error = (2 + std::sqrt(static_cast<double>(s.k))) * kRoundoff * magnitude;
+      const double storing = s.y == DType::kBf16 ? kBf16Roundoff * (std::abs(sum) + error) : 0.0;
+      c.bound[0].push_back(error + storing);
     }
   }
   return c;
+}
+
+}  // namespace
+
+namespace {
+
+// Products of bf16 operands: every way to store what goes in and comes out.
+void add_bf16_cases(std::vector<Case>& out) {
+  uint32_t seed = 200;
+  for (const DType x : {DType::kF32, DType::kBf16}) {
+    for (const DType y : {DType::kF32, DType::kBf16}) {
+      for (const int64_t m : {1, 2, 7, 17, 33, 81, 257}) {
+        for (const auto& [k, n] :
+             {std::pair<int64_t, int64_t>{1, 1}, {2, 16}, {17, 33}, {144, 48}, {257, 81}}) {
+          const bool weights_in_out = (seed & 1U) != 0;
+          const bool has_bias = (seed & 2U) != 0;
+          const DType stored = (seed & 4U) != 0 ? DType::kF32 : DType::kBf16;
+          out.push_back(
+              linear_case({m, k, n, weights_in_out, has_bias, stored, DType::kBf16, x, y}, seed++));
+        }
+      }
+      out.push_back(
+          linear_case({300, 33, 1030, false, true, DType::kBf16, DType::kBf16, x, y}, seed++));
+      out.push_back(
+          linear_case({17, 6144, 40, true, true, DType::kF16, DType::kBf16, x, y}, seed++));
+    }
+  }
 }
 
 }  // namespace
@@ -69,6 +111,7 @@ std::vector<Case> linear_cases() {
   // Long sums: where a library might split them over threads.
   out.push_back(linear_case({1, 4608, 96, false, true, DType::kBf16}, seed++));
   out.push_back(linear_case({17, 6144, 40, false, true, DType::kBf16}, seed++));
+  add_bf16_cases(out);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "kernels_cpu/support.h"
 
 #include "base/float16.h"
+#include "tensor/convert.h"
 
 #include <gtest/gtest.h>
 
@@ -39,17 +40,6 @@ void store(float value, DType dtype, std::byte* to) {
   }
 }
 
-// The row for f32 activations; the last one of every op is.
-const CpuRow* find_row(ops::OpKind op) {
-  const CpuRow* found = nullptr;
-  for (const CpuRow& row : cpu_rows()) {
-    if (row.row.op == op) {
-      found = &row;
-    }
-  }
-  return found;
-}
-
 }  // namespace
 
 std::vector<double> Source::effective() const {
@@ -68,8 +58,12 @@ std::vector<float> Random::normals(int64_t count, float scale) {
   return out;
 }
 
-Source Random::activations(const Shape& shape, float scale) {
-  return {.shape = shape, .values = normals(shape.elements(), scale), .indices = {}};
+Source Random::activations(const Shape& shape, float scale, DType dtype) {
+  return {.shape = shape,
+          .values = normals(shape.elements(), scale),
+          .indices = {},
+          .is_weight = false,
+          .dtype = dtype};
 }
 
 Source Random::weights(const Shape& shape, DType dtype, float scale) {
@@ -87,6 +81,37 @@ Source Random::indices(int64_t count, int64_t limit) {
     out.indices.push_back(uniform(engine_));
   }
   return out;
+}
+
+const CpuRow* find_row(const Case& c) {
+  ops::Plan plan;
+  plan.product_dtype = c.product_dtype;
+  ops::Step step;
+  step.op = c.op;
+  step.attributes = c.attributes;
+  const auto add = [&](std::vector<ops::Value>& to, const ops::ValueInfo& info) {
+    to.push_back({static_cast<int32_t>(plan.values.size())});
+    plan.values.push_back(info);
+  };
+  for (const Source& source : c.srcs) {
+    if (source.values.empty() && source.indices.empty()) {
+      step.srcs.emplace_back();
+      continue;
+    }
+    add(step.srcs, {.kind = source.is_weight ? ops::ValueKind::kWeight : ops::ValueKind::kInput,
+                    .is_index = !source.indices.empty(),
+                    .shape = source.shape,
+                    .dtype = source.dtype});
+  }
+  for (const Shape& shape : c.dst_shapes) {
+    add(step.dsts, {.shape = shape, .dtype = c.dst_dtype});
+  }
+  for (const CpuRow& row : cpu_rows()) {
+    if (row.row.op == c.op && !row.row.refuse(plan, step)) {
+      return &row;
+    }
+  }
+  return nullptr;
 }
 
 Bound::Guarded::Guarded(size_t size) : bytes(size) {
@@ -108,8 +133,9 @@ bool Bound::Guarded::intact() const {
          std::all_of(end, end + kGuardBytes, is_guard);
 }
 
-Bound::Bound(const Case& c, int threads) : pool_(threads) {
+Bound::Bound(const Case& c, int threads) : row_(find_row(c)), pool_(threads) {
   step_.op = c.op;
+  step_.product_dtype = c.product_dtype;
   step_.threads = threads;
   step_.attributes = c.attributes;
   for (const Source& source : c.srcs) {
@@ -134,15 +160,14 @@ Bound::Bound(const Case& c, int threads) : pool_(threads) {
     step_.srcs.emplace_back(data, dtype, source.shape);
   }
   for (const Shape& shape : c.dst_shapes) {
-    const auto bytes = static_cast<size_t>(shape.elements()) * sizeof(float);
-    step_.dsts.push_back({results_.emplace_back(bytes).data(), DType::kF32, shape});
+    const auto bytes = static_cast<size_t>(shape.elements()) * dtype_bytes(c.dst_dtype);
+    step_.dsts.push_back({results_.emplace_back(bytes).data(), c.dst_dtype, shape});
   }
 }
 
 void Bound::make() {
-  const CpuRow* row = find_row(step_.op);
-  ASSERT_NE(row, nullptr);
-  auto made = row->make(step_, weights_);
+  ASSERT_NE(row_, nullptr);
+  auto made = row_->make(step_, weights_);
   ASSERT_TRUE(made.ok()) << made.status().message();
   kernel_ = std::move(made).value();
   workspace_ = std::make_unique<Guarded>(kernel_->workspace_bytes());
@@ -153,8 +178,10 @@ void Bound::run() {
 }
 
 std::vector<float> Bound::result(size_t index) const {
-  const std::span<float> values = step_.dsts[index].as<float>();
-  return {values.begin(), values.end()};
+  const TensorView& view = step_.dsts[index];
+  std::vector<float> values(static_cast<size_t>(view.shape.elements()));
+  convert_to_f32(view, values);
+  return values;
 }
 
 bool Bound::guards_intact() const {

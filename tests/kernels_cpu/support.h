@@ -18,14 +18,17 @@ namespace sinew::cpu::test {
 // 2^-24: the relative error of one f32 rounding.
 inline constexpr double kRoundoff = 0x1p-24;
 
+// 2^-8: that of one bf16 rounding.
+inline constexpr double kBf16Roundoff = 0x1p-8;
+
 struct Source {
   Shape shape;
   std::vector<float> values;  // empty and not an index: absent optional operand
   std::vector<int32_t> indices;
   bool is_weight = false;
-  DType dtype = DType::kF32;  // how a weight is stored
+  DType dtype = DType::kF32;  // how it is stored
 
-  // What the kernel must compute with: weights rounded to their stored type and to bf16.
+  // What the kernel must compute with: values rounded to their stored type, weights to bf16 too.
   std::vector<double> effective() const;
 };
 
@@ -35,6 +38,8 @@ struct Case {
   ops::Attributes attributes;
   std::vector<Source> srcs;
   std::vector<Shape> dst_shapes;
+  DType dst_dtype = DType::kF32;
+  DType product_dtype = DType::kF32;          // of matrix products
   std::vector<std::vector<double>> expected;  // per result
   std::vector<std::vector<double>> bound;     // largest allowed |difference|, per element
 };
@@ -44,7 +49,7 @@ class Random {
  public:
   explicit Random(uint32_t seed) : engine_(seed) {}
 
-  Source activations(const Shape& shape, float scale = 1.0F);
+  Source activations(const Shape& shape, float scale = 1.0F, DType dtype = DType::kF32);
   Source weights(const Shape& shape, DType dtype, float scale = 1.0F);
   Source indices(int64_t count, int64_t limit);
 
@@ -53,6 +58,10 @@ class Random {
 
   std::mt19937 engine_;
 };
+
+// The first row of the table that accepts the case's types, as a session would choose; nullptr:
+// none.
+const CpuRow* find_row(const Case& c);
 
 // A case bound to memory as a session would bind it: activations 64-byte aligned, weights at odd
 // addresses, guard bytes around every result and around the workspace.
@@ -66,6 +75,7 @@ class Bound {
 
   Kernel& kernel() { return *kernel_; }
 
+  // bf16 results are widened.
   std::vector<float> result(size_t index = 0) const;
   bool guards_intact() const;
 
@@ -79,6 +89,7 @@ class Bound {
     bool intact() const;
   };
 
+  const CpuRow* row_;
   ThreadPool pool_;
   WeightCache weights_{pool_};
   BoundStep step_;

@@ -93,6 +93,39 @@ TEST(Select, KeepsRefusalsAndIgnoresOtherVersions) {
   EXPECT_EQ(plan.calls[1].refusals, (std::vector<std::string>{"fused:outer: needs more rows"}));
 }
 
+// A site's value has memory of its own, which what a composite keeps to itself has not.
+TEST(Select, RefusesACompositeWithASiteInside) {
+  constexpr std::array<CompositeRow, 2> kRows = {
+      {{"pair", 2, "fused:pair", nullptr}, {"outer", 1, "fused:outer", nullptr}}};
+  for (const bool is_view : {false, true}) {
+    Builder b;
+    const Value x = b.real_input("x", {2, 4});
+    const Value y = b.composite(Outer{x}, [&] {
+      const Value inner = pair(b, x);  // a result of the pair, but inside the outer composite
+      b.site("inner", is_view ? b.slice_rows(inner, 1, 1) : inner);
+      return b.relu(inner);
+    });
+    b.output(y);
+    Plan plan = b.take();
+    ASSERT_TRUE(select(plan, kLeaves, kRows).ok());
+    EXPECT_EQ(lowerings(plan), (std::vector<std::string>{"fused:pair", "leaf:relu"}));
+    EXPECT_EQ(plan.calls[0].refusals, (std::vector<std::string>{"outer: its inner is a site"}));
+  }
+}
+
+TEST(Select, TakesACompositeWhoseResultOrOperandIsASite) {
+  constexpr std::array<CompositeRow, 1> kRows = {{{"pair", 2, "fused:pair", nullptr}}};
+  Builder b;
+  const Value x = b.relu(b.real_input("x", {2, 4}));
+  const Value y = pair(b, x);
+  b.site("operand", x);
+  b.site("result", b.reshape(y, {8}));
+  b.output(y);
+  Plan plan = b.take();
+  ASSERT_TRUE(select(plan, kLeaves, kRows).ok());
+  EXPECT_EQ(lowerings(plan), (std::vector<std::string>{"leaf:relu", "fused:pair"}));
+}
+
 TEST(Select, NamesTheOpThatNobodyRuns) {
   Plan plan = nested_plan();
   const Status status = select(plan, std::span(kLeaves).first(1), {});
