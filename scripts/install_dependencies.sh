@@ -12,8 +12,6 @@ set -euo pipefail
 demo_packages=(
   # compiler and build; python3-venv: CMake fetches the pyarrow wheel with pip (Arrow is not in Debian)
   g++ cmake ninja-build pkg-config python3-venv ca-certificates
-  # matrix products; libdnnl-dev's CMake package asks for OpenCL without depending on it
-  libdnnl-dev ocl-icd-opencl-dev
   # video and images
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libturbojpeg0-dev libpng-dev zlib1g-dev
   # configuration, command line, log

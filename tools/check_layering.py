@@ -37,7 +37,6 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # Pattern of an included path -> prefixes of src/ where it may be included.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     r"(cuda|cublas|cudnn|nvrtc|cutlass|cute/).*": ("kernels/cuda/", "engine/cuda/"),
-    r"(oneapi/)?dnnl.*": ("kernels/cpu/dnnl",),
     r"nlohmann/.*": ("io/json",),
     r"(arrow|parquet)/.*": ("dataset/",),
     r"lib(avformat|avcodec|avutil|swscale)/.*": ("dataset/",),
@@ -130,7 +129,7 @@ def self_test() -> int:
         "src/base/up.cpp": ('// ok\n#include "dataset/d.h"\n', True),
         "src/dataset/d.h": ('#include "../base/a.h"\n', True),
         "src/ops/sideways.cpp": ('#include "io/i.h"\n', True),
-        "src/io/i.h": ("#include <dnnl.hpp>\n", True),
+        "src/io/i.h": ("#include <cairo.h>\n", True),
         "src/engine/e.cpp": ("  #  include <cuda_runtime.h>\n", True),
         "src/policy/j.cpp": ("#include <nlohmann/json.hpp>\n", True),
         "src/stray/s.cpp": ("", True),

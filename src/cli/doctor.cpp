@@ -11,7 +11,6 @@
 #include <fmt/ranges.h>
 
 #include <array>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,16 +55,6 @@ Finding check_cores(const SystemInfo& info) {
   return finding;
 }
 
-Finding check_threads() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in the process changes the environment
-  const char* threads = std::getenv("OMP_NUM_THREADS");
-  Finding finding{"OMP_NUM_THREADS", threads == nullptr ? "not set" : threads, ""};
-  if (threads != nullptr) {
-    finding.advice = "it may limit the threads that --threads asks for: unset it if runs are slow";
-  }
-  return finding;
-}
-
 Finding check_memory(const MemoryInfo& memory) {
   Finding finding{"memory",
                   fmt::format("{} of {} available", bytes_text(memory.available_bytes),
@@ -101,7 +90,6 @@ std::vector<Finding> examine(const SystemInfo& info) {
   findings.push_back({"CPU", info.cpu.model.empty() ? "unknown" : info.cpu.model, ""});
   findings.push_back(check_extensions(info.cpu));
   findings.push_back(check_cores(info));
-  findings.push_back(check_threads());
   findings.push_back(check_memory(info.memory));
   for (Finding& finding : check_gpu(info.nvidia)) {
     findings.push_back(std::move(finding));

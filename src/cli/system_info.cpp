@@ -62,9 +62,8 @@ using Libraries = std::vector<std::pair<std::string, std::string>>;
 
 // Called by the dynamic loader for every loaded object; `data` is the Libraries to add to.
 int add_library(dl_phdr_info* object, size_t /*size*/, void* data) {
-  constexpr std::array<std::string_view, 8> kWorkers{"libdnnl",     "libgomp",    "libavcodec",
-                                                     "libavformat", "libswscale", "libarrow",
-                                                     "libparquet",  "libcairo"};
+  constexpr std::array<std::string_view, 6> kWorkers{"libavcodec", "libavformat", "libswscale",
+                                                     "libarrow",   "libparquet",  "libcairo"};
   std::error_code error;
   const std::filesystem::path real = std::filesystem::canonical(object->dlpi_name, error);
   auto library = split_library_name(real.filename().native());

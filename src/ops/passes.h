@@ -22,7 +22,7 @@ std::optional<Precision> precision_from_name(std::string_view name);
 // everything).
 struct LeafRow {
   OpKind op = OpKind::kAdd;
-  std::string_view name;  // "cpu:dnnl_matmul"
+  std::string_view name;  // "cpu:linear"
   std::optional<std::string> (*refuse)(const Plan& plan, const Step& step) =
       nullptr;  // a reason, or nothing: accepted
 };
