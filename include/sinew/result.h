@@ -94,9 +94,11 @@ class [[nodiscard]] Result {
 
 // SINEW_ASSIGN(auto x, f()): moves the value of a Result out, or returns its Status.
 #define SINEW_ASSIGN(lhs, expr) SINEW_ASSIGN_INNER(SINEW_CONCAT(sinew_result_, __LINE__), lhs, expr)
+// NOLINTBEGIN(bugprone-macro-parentheses): names and declarations cannot be put in parentheses
 #define SINEW_ASSIGN_INNER(temporary, lhs, expr) \
   auto temporary = (expr);                       \
   if (!(temporary).ok()) {                       \
     return std::move(temporary).status();        \
   }                                              \
   lhs = std::move(temporary).value()
+// NOLINTEND(bugprone-macro-parentheses)

@@ -39,6 +39,7 @@ std::vector<std::string> dimension_titles(const std::string& key, int64_t dims,
 
 std::vector<std::string> group_keys(const std::vector<GroupShape>& groups) {
   std::vector<std::string> keys;
+  keys.reserve(groups.size());
   for (const GroupShape& group : groups) {
     keys.push_back(group.key);
   }

@@ -325,9 +325,9 @@ struct Available {
 }  // namespace
 
 const BlockProduct<Bf16>* bf16_block_products(int* count) {
-  static const Available kAvailable;
-  *count = kAvailable.count;
-  return kAvailable.products.data();
+  static const Available available;
+  *count = available.count;
+  return available.products.data();
 }
 
 const BlockProduct<Bf16>& bf16_block_product() {

@@ -101,9 +101,9 @@ struct Available {
 }  // namespace
 
 const BlockProduct<float>* f32_block_products(int* count) {
-  static const Available kAvailable;
-  *count = kAvailable.count;
-  return kAvailable.products.data();
+  static const Available available;
+  *count = available.count;
+  return available.products.data();
 }
 
 const BlockProduct<float>& f32_block_product() {

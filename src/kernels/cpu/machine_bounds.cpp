@@ -124,7 +124,7 @@ __attribute__((target("avx512f,avx512bf16"))) void dot_bf16_avx512(int64_t itera
 }
 
 // Four tiles of sums, as a product uses them; kTileLanes a chain make them up.
-constexpr int64_t kTileLanes = 4 * 16 * 16 * 32 / kChains;
+constexpr int64_t kTileLanes = int64_t{4} * 16 * 16 * 32 / kChains;
 
 __attribute__((target("amx-tile,amx-bf16"))) void dot_bf16_amx(int64_t iterations) {
   alignas(64) std::array<uint8_t, 64> config{};
