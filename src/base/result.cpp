@@ -30,8 +30,8 @@ Status::Status(Code code, std::string message)
     : error_(std::make_unique<Error>(Error{code, std::move(message)})) {}
 
 const std::string& Status::message() const {
-  static const std::string kEmpty;
-  return error_ == nullptr ? kEmpty : error_->message;
+  static const std::string empty;
+  return error_ == nullptr ? empty : error_->message;
 }
 
 Status&& Status::with(const std::string& context) && {

@@ -98,12 +98,14 @@ Status write_actions(const std::filesystem::path& path, std::span<const ActionCh
   const std::vector<BatchArray> arrays = batch_arrays(chunks);
   if (ending == ".npz") {
     std::vector<io::NpzWriteMember> members;
+    members.reserve(arrays.size());
     for (const BatchArray& array : arrays) {
       members.push_back({array.name, {array.values.data(), DType::kF32, array.shape}});
     }
     return io::write_npz(path, members);
   }
   std::vector<io::NamedTensor> tensors;
+  tensors.reserve(arrays.size());
   for (const BatchArray& array : arrays) {
     tensors.push_back({array.name, {array.values.data(), DType::kF32, array.shape}});
   }

@@ -14,7 +14,7 @@ int64_t attention_flop(const Plan& plan, const Step& step) {
   const int64_t queries = q[0] / a.segments;
   const int64_t keys = plan.info(step.srcs[1]).shape[0] / a.segments;
   const int64_t pairs = a.is_causal ? queries * (queries + 1) / 2 : queries * keys;
-  return 2 * 2 * a.segments * pairs * q[1];  // q k^T, and weights times v
+  return int64_t{4} * a.segments * pairs * q[1];  // q k^T, and weights times v
 }
 
 int64_t parameter_bytes(const Plan& plan, const Step& step, Precision precision) {

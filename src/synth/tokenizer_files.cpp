@@ -74,6 +74,7 @@ void merge(const Pair& pair, Symbols& word) {
 // word stays one.
 std::vector<Pair> train_merges() {
   std::vector<Symbols> words;
+  words.reserve(std::size(kFrameWords) + 2 * std::size(kInstructionWords));
   for (const std::string_view word : kFrameWords) {
     words.push_back(symbols_of(word));
   }
@@ -101,7 +102,7 @@ TokenizerTexts make_tokenizer_texts(int64_t first_added_token) {
   }
   std::string merges = "#version: 0.2\n";
   for (const auto& [left, right] : train_merges()) {
-    merges += left + " " + right + "\n";
+    merges.append(left).append(" ").append(right).append("\n");
     if (vocab.emplace(left + right, next_id).second) {
       ++next_id;
     }

@@ -46,8 +46,8 @@ InstructionSets ask() {
 }  // namespace
 
 const InstructionSets& instruction_sets() {
-  static const InstructionSets kHas = ask();
-  return kHas;
+  static const InstructionSets available = ask();
+  return available;
 }
 
 }  // namespace sinew::cpu
