@@ -165,8 +165,8 @@ TEST_F(Stats, RefusesWhatItCannotUse) {
 TEST(Doctor, SaysWhatThisMachineHasAndWhatToDo) {
   const Outcome people = run_sinew({"doctor"});
   EXPECT_EQ(people.exit_code, 0);
-  EXPECT_THAT(people.out, AllOf(HasSubstr("CPU"), HasSubstr("CUDA back end"),
-                                HasSubstr("libarrow"), HasSubstr("libavcodec")));
+  EXPECT_THAT(people.out, AllOf(HasSubstr("CPU"), HasSubstr("CUDA back end"), HasSubstr("libarrow"),
+                                HasSubstr("libavcodec")));
   const io::Json json = json_of(run_sinew({"doctor", "--json"}));
   EXPECT_GT(json["cores"]["usable"].get<int>(), 0);
   EXPECT_GT(json["findings"].size(), 5U);
