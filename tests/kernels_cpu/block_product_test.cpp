@@ -2,6 +2,7 @@
 #include "kernels/cpu/block_product.h"
 
 #include "base/float16.h"
+#include "kernels/cpu/block_product_rows.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -86,6 +87,41 @@ class Block {
                  .panel_count = panels_,
                  .depth = depth_,
                  .out = out_.data() + kGuardFloats + first * ldout_,
+                 .ldout = ldout_});
+  }
+
+  // With x in tiles.
+  void run_tiled(const BlockProduct<T>& product) {
+    const int64_t ldx = std::is_same_v<T, float> ? depth_ : padded_depth_;
+    const int64_t tile_rows = product.tile_rows;
+    std::vector<T> tiled(static_cast<size_t>((rows_ + tile_rows) * ldx));
+    const RowTiles tiles(rows_, tile_rows);
+    for (int64_t r = 0; r < rows_; ++r) {
+      int64_t first = r / tile_rows * tile_rows;  // bf16: tiles of equal height
+      int64_t count = tile_rows;
+      if (std::is_same_v<T, float>) {
+        for (int64_t t = 0; t < tiles.count; ++t) {
+          if (tiles.first(t) <= r && r < tiles.first(t + 1)) {
+            first = tiles.first(t);
+            count = tiles.first(t + 1) - first;
+          }
+        }
+      }
+      const int64_t step = std::is_same_v<T, float> ? 1 : kBf16DepthStep;
+      for (int64_t i = 0; i < depth_; ++i) {
+        const int64_t in_tile = (i / step * count + (r - first)) * step + i % step;
+        tiled[static_cast<size_t>(first * ldx + in_tile)] = x_[at(r, ldx_, i)];
+      }
+    }
+    product.run({.x = tiled.data(),
+                 .ldx = ldx,
+                 .is_tiled = true,
+                 .rows = rows_,
+                 .panels = w_.data(),
+                 .panel_stride = panel_stride_,
+                 .panel_count = panels_,
+                 .depth = depth_,
+                 .out = out_.data() + kGuardFloats,
                  .ldout = ldout_});
   }
 
@@ -232,6 +268,40 @@ TYPED_TEST(BlockProductTest, TakesEveryDepth) {
         ASSERT_NO_FATAL_FAILURE(block.expect_close(label));
         ASSERT_NO_FATAL_FAILURE(block.expect_guards(label));
       }
+    }
+  }
+}
+
+TYPED_TEST(BlockProductTest, TilesOfXGiveTheSameBitsAsRows) {
+  for (const auto& product : available<TypeParam>()) {
+    if (product.tile_rows == 0) {
+      continue;
+    }
+    for (const int64_t rows : {1, 5, 14, 15, 16, 17, 31, 33, 64, 100}) {
+      for (const int64_t depth : {2, 32, 62, 130}) {
+        Block<TypeParam> block(rows, 5, depth, 3);
+        block.run(product);
+        const std::vector<uint32_t> expected = block.bits();
+        Block<TypeParam> tiled(rows, 5, depth, 3);
+        tiled.run_tiled(product);
+        const std::string label = label_of(product, rows, 5, depth);
+        ASSERT_EQ(tiled.bits(), expected) << label;
+        ASSERT_NO_FATAL_FAILURE(tiled.expect_guards(label));
+      }
+    }
+  }
+}
+
+// Long sums are made in pieces.
+TYPED_TEST(BlockProductTest, SumsOverMoreDepthsThanAPiece) {
+  for (const auto& product : available<TypeParam>()) {
+    constexpr int64_t kPiece = kDepthPiece<TypeParam>;
+    for (const int64_t depth : {kPiece, kPiece + 2, kPiece + 34, 3 * kPiece - 2}) {
+      const std::string label = label_of(product, 50, 3, depth);
+      Block<TypeParam> block(50, 3, depth, 5);
+      block.run(product);
+      ASSERT_NO_FATAL_FAILURE(block.expect_close(label));
+      ASSERT_NO_FATAL_FAILURE(block.expect_guards(label));
     }
   }
 }

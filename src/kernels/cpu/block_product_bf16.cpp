@@ -196,53 +196,101 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void tile_step(c
 }
 
 constexpr int64_t kTileElements = kTileRows * kTileBytes / static_cast<int64_t>(sizeof(Bf16));
-// Panels of a matrix are read once an inference and come from memory: this far ahead hides it.
+// Far enough ahead to hide the way from memory, for panels that are read once.
 constexpr int64_t kPrefetchElements = 4 * kTileElements;
 
-__attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_tile(
-    const Bf16* tile) {
-  for (int64_t line = 0; line < kTileRows; ++line) {
+__attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_lines(
+    const Bf16* tile, int64_t first, int64_t end) {
+  for (int64_t line = first; line < end; ++line) {
     _mm_prefetch(reinterpret_cast<const char*>(tile + line * kBf16DepthStep), _MM_HINT_T0);
   }
 }
 
-// `tail`: the last, partial step of depths of all rows, zero-padded to 32.
-template <bool kHasLower, bool kHasRight>
-__attribute__((target(SINEW_AMX_TARGET))) void tile_panels(const Operands& o, int64_t first_row,
-                                                           const Bf16* tail, int64_t panel) {
-  const bool is_tiled = o.tile_stride > 0;
-  const int64_t tile_stride = is_tiled ? o.tile_stride : kTileRows * o.ldx;
-  const Bf16* upper = o.x + first_row / kTileRows * tile_stride;
-  const Bf16* lower = upper + tile_stride;
-  const Bf16* left = o.panels + panel * o.panel_stride;
-  const Bf16* right = left + o.panel_stride;
-  const int64_t stride_bytes = is_tiled ? kTileBytes : o.ldx * static_cast<int64_t>(sizeof(Bf16));
-  const int64_t step = is_tiled ? kTileElements : kBf16DepthStep;  // from 32 depths to the next
-  const int64_t steps = (is_tiled ? o.depth + kBf16DepthStep - 1 : o.depth) / kBf16DepthStep;
-  _tile_zero(0);
-  if constexpr (kHasRight) {
-    _tile_zero(1);
-  }
-  if constexpr (kHasLower) {
-    _tile_zero(2);
-    if constexpr (kHasRight) {
-      _tile_zero(3);
+// What of the panels is fetched from memory while a tile of rows is summed. Where there are
+// several, each fetches its share of every tile of the two panels that come next, since all of it
+// at once would wait for memory; else panels are fetched a little ahead of their use.
+struct Fetch {
+  int64_t distance;  // elements, of the lines fetched from those in use
+  int64_t first_line;
+  int64_t end_line;
+
+  Fetch(const Operands& o, int64_t tile, int64_t tiles)
+      : distance(2 * o.panel_stride),
+        first_line(tile * kTileRows / tiles),
+        end_line((tile + 1) * kTileRows / tiles) {
+    constexpr int64_t kLeast = 4;  // fewer tiles hardly compute longer than memory delivers
+    if (!o.is_cold) {
+      end_line = first_line;
+    } else if (tiles < kLeast) {
+      distance = kPrefetchElements;
+      first_line = 0;
+      end_line = kTileRows;
     }
   }
-  for (int64_t i = 0; i < steps; ++i) {
-    prefetch_tile(left + kPrefetchElements);
+};
+
+// Where a tile of sums is, and which steps of 32 depths are added to it.
+struct Span {
+  int64_t first_row;
+  int64_t panel;
+  int64_t first_step;  // 0: the sums begin
+  int64_t end_step;
+  const Bf16* tail;  // the partial step behind the last one of all rows, zero-padded; or nullptr
+};
+
+template <bool kHasLower, bool kHasRight>
+__attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void begin_sums(float* out,
+                                                                                int64_t ldout,
+                                                                                bool is_first) {
+  const int64_t out_bytes = ldout * static_cast<int64_t>(sizeof(float));
+  if (is_first) {
+    _tile_zero(0);
     if constexpr (kHasRight) {
-      prefetch_tile(right + kPrefetchElements);
+      _tile_zero(1);
+    }
+    if constexpr (kHasLower) {
+      _tile_zero(2);
+      if constexpr (kHasRight) {
+        _tile_zero(3);
+      }
+    }
+    return;
+  }
+  _tile_loadd(0, out, out_bytes);
+  if constexpr (kHasRight) {
+    _tile_loadd(1, out + kPanelColumns, out_bytes);
+  }
+  if constexpr (kHasLower) {
+    _tile_loadd(2, out + kTileRows * ldout, out_bytes);
+    if constexpr (kHasRight) {
+      _tile_loadd(3, out + kTileRows * ldout + kPanelColumns, out_bytes);
+    }
+  }
+}
+
+template <bool kHasLower, bool kHasRight>
+__attribute__((target(SINEW_AMX_TARGET))) void sum_tiles(const Operands& o, const Span& span,
+                                                         const Fetch& fetch) {
+  const Bf16* upper = o.x + span.first_row * o.ldx;
+  const Bf16* lower = upper + kTileRows * o.ldx;
+  const Bf16* left = o.panels + span.panel * o.panel_stride + span.first_step * kTileElements;
+  const Bf16* right = left + o.panel_stride;
+  const int64_t stride_bytes = o.is_tiled ? kTileBytes : o.ldx * static_cast<int64_t>(sizeof(Bf16));
+  const int64_t step = o.is_tiled ? kTileElements : kBf16DepthStep;  // from 32 depths to the next
+  float* out = o.out + span.first_row * o.ldout + span.panel * kPanelColumns;
+  begin_sums<kHasLower, kHasRight>(out, o.ldout, span.first_step == 0);
+  for (int64_t i = span.first_step; i < span.end_step; ++i) {
+    prefetch_lines(left + fetch.distance, fetch.first_line, fetch.end_line);
+    if constexpr (kHasRight) {
+      prefetch_lines(right + fetch.distance, fetch.first_line, fetch.end_line);
     }
     tile_step<kHasLower, kHasRight>(upper + i * step, lower + i * step, stride_bytes, left, right);
     left += kTileElements;
     right += kTileElements;
   }
-  if (steps * kBf16DepthStep < o.depth) {
-    tile_step<kHasLower, kHasRight>(tail, tail + kTileRows * kBf16DepthStep, kTileBytes, left,
-                                    right);
+  if (span.tail != nullptr) {
+    tile_step<kHasLower, kHasRight>(span.tail, span.tail + kTileElements, kTileBytes, left, right);
   }
-  float* out = o.out + first_row * o.ldout + panel * kPanelColumns;
   const int64_t out_bytes = o.ldout * static_cast<int64_t>(sizeof(float));
   _tile_stored(0, out, out_bytes);
   if constexpr (kHasRight) {
@@ -256,76 +304,117 @@ __attribute__((target(SINEW_AMX_TARGET))) void tile_panels(const Operands& o, in
   }
 }
 
-template <bool kHasLower>
-void tile_rows(const Operands& o, int64_t first_row, const Bf16* tail) {
-  int64_t panel = 0;
-  for (; panel + 2 <= o.panel_count; panel += 2) {
-    tile_panels<kHasLower, true>(o, first_row, tail, panel);
-  }
-  if (panel < o.panel_count) {
-    tile_panels<kHasLower, false>(o, first_row, tail, panel);
-  }
-}
+// The tile registers' state during a call, and the tail of the rows at hand.
+class AmxRun {
+ public:
+  explicit AmxRun(const Operands& o)
+      : o_(o), whole_((o.is_tiled ? o.depth + kBf16DepthStep - 1 : o.depth) / kBf16DepthStep) {}
 
-__attribute__((target(SINEW_AMX_TARGET))) void run_amx(const Operands& o) {
-  alignas(64) std::array<Bf16, 2 * kTileRows * kBf16DepthStep> tail;
-  const int64_t whole = o.depth / kBf16DepthStep * kBf16DepthStep;
-  int64_t configured = -1;
-  for (int64_t row = 0; row < o.rows; row += 2 * kTileRows) {
-    const int64_t rows = std::min(o.rows - row, 2 * kTileRows);
-    if (whole < o.depth && o.tile_stride == 0) {
-      tail.fill({});
-      for (int64_t r = 0; r < rows; ++r) {
-        std::memcpy(tail.data() + r * kBf16DepthStep, o.x + (row + r) * o.ldx + whole,
-                    static_cast<size_t>(o.depth - whole) * sizeof(Bf16));
+  __attribute__((target(SINEW_AMX_TARGET))) ~AmxRun() { _tile_release(); }
+
+  AmxRun(const AmxRun&) = delete;
+  AmxRun& operator=(const AmxRun&) = delete;
+
+  // Pieces of the depth, panels two by two, rows 32 by 32: what all rows read of a piece of x stays
+  // in the second-level cache, and two panels are read by all rows one after the other.
+  void run() {
+    const int64_t pieces = (whole_ + kMaxSteps - 1) / kMaxSteps;
+    for (int64_t piece = 0; piece < std::max<int64_t>(pieces, 1); ++piece) {
+      const int64_t first = pieces == 0 ? 0 : piece * whole_ / pieces;
+      const int64_t end = pieces == 0 ? 0 : (piece + 1) * whole_ / pieces;
+      for (int64_t panel = 0; panel < o_.panel_count; panel += 2) {
+        run_panels(panel, first, end);
       }
     }
-    if (rows != configured) {
-      const TileConfig config =
-          tile_config(std::min(rows, kTileRows), std::max<int64_t>(rows - kTileRows, 0));
-      load_config(config);
-      configured = rows;
-    }
-    if (rows > kTileRows) {
-      tile_rows<true>(o, row, tail.data());
-    } else {
-      tile_rows<false>(o, row, tail.data());
+  }
+
+ private:
+  static constexpr int64_t kMaxSteps = kDepthPiece<Bf16> / kBf16DepthStep;
+  static constexpr int64_t kRows = 2 * kTileRows;
+
+  void run_panels(int64_t panel, int64_t first_step, int64_t end_step) {
+    const int64_t tiles = (o_.rows + kRows - 1) / kRows;
+    const bool has_right = panel + 1 < o_.panel_count;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t rows = std::min(o_.rows - tile * kRows, kRows);
+      configure(rows);
+      const Span span{.first_row = tile * kRows,
+                      .panel = panel,
+                      .first_step = first_step,
+                      .end_step = end_step,
+                      .tail = end_step == whole_ ? tail_of(tile * kRows, rows) : nullptr};
+      const Fetch fetch(o_, tile, tiles);
+      if (rows > kTileRows) {
+        has_right ? sum_tiles<true, true>(o_, span, fetch)
+                  : sum_tiles<true, false>(o_, span, fetch);
+      } else {
+        has_right ? sum_tiles<false, true>(o_, span, fetch)
+                  : sum_tiles<false, false>(o_, span, fetch);
+      }
     }
   }
-  _tile_release();
+
+  void configure(int64_t rows) {
+    if (rows != configured_) {
+      load_config(tile_config(std::min(rows, kTileRows), std::max<int64_t>(rows - kTileRows, 0)));
+      configured_ = rows;
+    }
+  }
+
+  const Bf16* tail_of(int64_t first_row, int64_t rows) {
+    const int64_t whole_depth = whole_ * kBf16DepthStep;
+    if (whole_depth >= o_.depth) {
+      return nullptr;
+    }
+    if (tail_row_ != first_row) {
+      tail_.fill({});
+      for (int64_t r = 0; r < rows; ++r) {
+        std::memcpy(tail_.data() + r * kBf16DepthStep,
+                    o_.x + (first_row + r) * o_.ldx + whole_depth,
+                    static_cast<size_t>(o_.depth - whole_depth) * sizeof(Bf16));
+      }
+      tail_row_ = first_row;
+    }
+    return tail_.data();
+  }
+
+  const Operands& o_;
+  const int64_t whole_;  // steps of 32 depths
+  int64_t configured_ = -1;
+  int64_t tail_row_ = -1;
+  alignas(64) std::array<Bf16, kRows * kBf16DepthStep> tail_;
+};
+
+void run_amx(const Operands& o) {
+  AmxRun(o).run();
 }
 #endif
 
-struct Available {
-  std::array<BlockProduct<Bf16>, 5> products;
-  int count = 0;
-
-  void add(const BlockProduct<Bf16>& product) { products[static_cast<size_t>(count++)] = product; }
-
-  Available() {
+Available<Bf16> find_available() {
+  Available<Bf16> available;
 #if defined(SINEW_X86_TARGETS)
-    const InstructionSets& has = instruction_sets();
-    if (has.amx_bf16) {
-      add({"amx_bf16", run_amx, /*wants_tiles=*/true});
-    }
-    if (has.avx512_bf16) {
-      add({"avx512_bf16", run_avx512_bf16});
-    }
-    if (has.avx512f) {
-      add({"avx512", run_avx512});
-    }
-    if (has.avx2_fma) {
-      add({"avx2", run_avx2});
-    }
-#endif
-    add({"any", run_any});
+  const InstructionSets& has = instruction_sets();
+  if (has.amx_bf16) {
+    available.add({"amx_bf16", run_amx, kTileRows});
   }
-};
+  if (has.avx512_bf16) {
+    available.add({"avx512_bf16", run_avx512_bf16});
+  }
+  if (has.avx512f) {
+    available.add({"avx512", run_avx512});
+  }
+  if (has.avx2_fma) {
+    available.add({"avx2", run_avx2});
+  }
+#endif
+  available.add({"any", run_any});
+  return available;
+}
 
 }  // namespace
 
 const BlockProduct<Bf16>* bf16_block_products(int* count) {
-  static const Available available;
+  static const Available<Bf16> available = find_available();
   *count = available.count;
   return available.products.data();
 }
