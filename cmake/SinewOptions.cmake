@@ -2,6 +2,7 @@
 option(SINEW_TESTS "Build the tests" ON)
 option(SINEW_BENCH "Build the programs of bench/ that time single blocks" OFF)
 option(SINEW_WERROR "Warnings are errors" ON)
+option(SINEW_MEDIA "Data sets, videos and plots (Arrow, libav, cairo); OFF: what a bare GPU machine needs" ON)
 option(SINEW_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 set(SINEW_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,undefined or thread)")
 

@@ -11,7 +11,7 @@
 namespace sinew::cuda {
 namespace {
 
-constexpr size_t kAlignment = 256;
+constexpr uint32_t kAlignment = 256;
 
 size_t aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
