@@ -85,13 +85,13 @@ while read -r name views size tokens horizon steps lowering; do
     --warmup 20 --iterations "$iterations" --quiet
 done <<EOF
 a 1 256x256 35 16 4 leaf
-b 2 480x640 42 16 4 leaf
-c 4 480x640 51 16 2 leaf
-d 2 480x640 42 50 4 leaf
+b 2 480x533 42 16 4 leaf
+c 4 480x533 51 16 2 leaf
+d 2 480x533 42 50 4 leaf
 a 1 256x256 35 16 4 auto
-b 2 480x640 42 16 4 auto
-c 4 480x640 51 16 2 auto
-d 2 480x640 42 50 4 auto
+b 2 480x533 42 16 4 auto
+c 4 480x533 51 16 2 auto
+d 2 480x533 42 50 4 auto
 EOF
 rm -rf "$(dirname "$checkpoint")"
 if ((${#failed[@]} > 0)); then
