@@ -58,6 +58,7 @@ bin=build/gpu
 export SINEW_TEST_DEVICE=cuda
 part doctor "$bin/sinew" doctor
 part ops "$bin/tests/kernels_cuda/kernels_cuda_test"
+part engine "$bin/tests/engine_cuda/engine_cuda_test"
 part golden "$bin/tests/policy/policy_golden_test"
 part steady_state "$bin/tests/policy/policy_steady_state_test"
 part program_golden "$bin/tests/end_to_end/end_to_end_test" '--gtest_filter=*Infer*'

@@ -109,9 +109,11 @@ class EveryOpOnCuda : public testing::Test {
     cudaStream_t stream = nullptr;
     ASSERT_EQ(cudaStreamCreate(&stream), cudaSuccess);
     stream_ = stream;
+    uploader_ = Uploader::make(pool_, stream_).value();
   }
 
   void TearDown() override {
+    uploader_.reset();
     if (stream_ != nullptr) {
       cudaStreamDestroy(stream_);
     }
@@ -153,8 +155,7 @@ class EveryOpOnCuda : public testing::Test {
     DeviceWeightStore weights;
     const MakeContext context{.weights = weights, .blas = *blas_, .device = caps_};
     EXPECT_TRUE(row->make(step, context).ok()) << c.name;  // only asks for its parameters
-    Uploader uploader = Uploader::make(pool_, stream_).value();
-    const Status filled = weights.fill(uploader);
+    const Status filled = weights.fill(*uploader_);
     EXPECT_TRUE(filled.ok()) << filled.message();
     auto kernel = row->make(step, context);
     EXPECT_TRUE(kernel.ok()) << c.name << ": " << kernel.status().message();
@@ -181,6 +182,7 @@ class EveryOpOnCuda : public testing::Test {
   std::unique_ptr<BlasLt> blas_;
   ThreadPool pool_{2};
   Stream stream_ = nullptr;
+  std::optional<Uploader> uploader_;
 };
 
 // The bounds of the cases count roundings of double sums; f32 sums of norms have more of them,
