@@ -4,11 +4,10 @@
 
 namespace sinew::engine {
 
-Result<std::unique_ptr<Backend>> make_cuda_backend(const CudaOptions& options) {
+Result<std::unique_ptr<Backend>> make_cuda_backend(const CudaOptions& /*options*/) {
   return error(Code::kDevice,
-               "--device cuda:{}: this build has no CUDA backend (configure with SINEW_CUDA=ON, or "
-               "SINEW_CUDA=PIP to fetch the compiler): use --device cpu",
-               options.device);
+               "this build has no CUDA backend (configure with SINEW_CUDA=ON, or SINEW_CUDA=PIP to "
+               "fetch the compiler): use --device cpu");
 }
 
 CudaSystem cuda_system() {

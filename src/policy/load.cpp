@@ -66,7 +66,11 @@ Status resolve_device(const PolicyOptions& options, Execution& execution) {
   }
   const std::optional<int> number = cuda_number(options.device);
   if (number) {
-    SINEW_ASSIGN(execution.gpu, engine::make_cuda_backend(cuda_options(options, *number)));
+    auto made = engine::make_cuda_backend(cuda_options(options, *number));
+    if (!made.ok()) {
+      return std::move(made).status().with("--device " + options.device);
+    }
+    execution.gpu = std::move(made).value();
     execution.device = execution.gpu->name();
     return {};
   }

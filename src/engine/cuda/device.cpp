@@ -82,8 +82,8 @@ engine::CudaDevice describe(int device) {
 Result<ops::DeviceCaps> open_device(int device) {
   SINEW_ASSIGN(const int count, device_count());
   if (device < 0 || device >= count) {
-    return error(Code::kDevice, "--device cuda:{}: the driver sees {} device{}, numbered from 0",
-                 device, count, count == 1 ? "" : "s");
+    return error(Code::kDevice, "no device {}: the driver sees {} of them, numbered from 0", device,
+                 count);
   }
   SINEW_TRY(call_status(cudaSetDevice(device), "starting the device"));
   if (!probe_kernels().ok()) {
