@@ -162,7 +162,7 @@ TEST_F(BadInput, DeviceThatThisBuildLacks) {
     return checked({"infer", kNano, "--vlm-path", kEagle, "--embodiment-tag", "new_embodiment",
                     "--observation", golden_.observation, "--device", device});
   };
-  expect_refused(infer_on("cuda"), 4, {"cuda"});
+  expect_refused(infer_on("cuda:99"), 4, {"cuda:99"});
   expect_refused(infer_on("abacus"), 2, {"abacus"});
 }
 
