@@ -23,6 +23,7 @@ int64_t VideoIndex::nearest(double time) const {
   }
   return after;
 }
+
 namespace {
 
 constexpr int64_t kRowsABatch = 16;  // encoded images held

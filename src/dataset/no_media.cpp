@@ -10,7 +10,8 @@ namespace {
 
 Status no_media(const std::filesystem::path& path) {
   return unsupported(
-      "{}: this build reads no data sets (it was configured with SINEW_MEDIA=OFF): use a build with "
+      "{}: this build reads no data sets (it was configured with SINEW_MEDIA=OFF): use a build "
+      "with "
       "SINEW_MEDIA=ON",
       path.string());
 }

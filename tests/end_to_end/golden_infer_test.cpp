@@ -84,8 +84,8 @@ TEST(DemoInfer, ActionsEqualTheOriginals) {
       const std::string output = folder / ("actions" + steps + ".safetensors");
       const Outcome outcome =
           run_sinew({"infer", reach / "checkpoints/reach-nano", "--observation", observation,
-                     "--noise", folder / "noise.npy", "--device", test_device(), "--precision", "fp32",
-                     "--denoising-steps", steps, "--output", output});
+                     "--noise", folder / "noise.npy", "--device", test_device(), "--precision",
+                     "fp32", "--denoising-steps", steps, "--output", output});
       ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
       const io::SafetensorsFile got = open_golden(output);
       for (const io::TensorEntry& tensor : golden.tensors()) {

@@ -1,8 +1,8 @@
 #include "support/golden_sites.h"
 
 #include "support/temp_folder.h"
-#include "tensor/convert.h"
 #include "support/test_device.h"
+#include "tensor/convert.h"
 
 #include <gtest/gtest.h>
 
