@@ -198,11 +198,13 @@ class Attention final : public Kernel {
 
   int64_t result_stride() const { return value_panels_ * kPanelColumns; }
 
+  int64_t query_stride() const { return round_up(e_, product_.tile_rows > 0 ? kBf16DepthStep : 2); }
+
   int64_t weight_stride() const { return round_up(score_stride(), kBf16DepthStep); }
 
   size_t thread_bytes() const {
     const int64_t floats = kQueries * (score_stride() + result_stride());
-    const int64_t operands = kIsBf16<T> ? kQueries * (weight_stride() + round_up(e_, 2)) : 0;
+    const int64_t operands = kIsBf16<T> ? kQueries * std::max(weight_stride(), query_stride()) : 0;
     return static_cast<size_t>(round_up(floats, 16)) * sizeof(float) +
            static_cast<size_t>(round_up(operands, 32)) * sizeof(T);
   }
@@ -242,11 +244,6 @@ class Attention final : public Kernel {
                              .ldout = score_stride()};
     read_queries(offset, stride, rows, operands, product);
     product_.run(product);
-    float sums[kQueries] = {};
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t visible = a_.is_causal ? first + r + 1 : s_;
-      sums[r] = softmax_numerators(scores + r * score_stride(), visible, padded, a_.scale);
-    }
     product = {.rows = rows,
                .panels = keys + key_elements(),
                .panel_stride = kPanelColumns * padded_depth<T>(s_),
@@ -254,7 +251,24 @@ class Attention final : public Kernel {
                .depth = seen,
                .out = results,
                .ldout = result_stride()};
-    read_weights(scores, rows, operands, product);
+    float sums[kQueries] = {};
+    if constexpr (kIsBf16<T>) {
+      // Zero weights of keys that are not there cost less than a partial step of depths; causal
+      // limits must not let a later token's infinity in.
+      product.depth = a_.is_causal ? round_up(seen, 2) : weight_stride();
+      product.x = operands;
+      product.ldx = weight_stride();
+    } else {
+      product.x = scores;
+      product.ldx = score_stride();
+    }
+    T* weights = const_cast<T*>(product.x);
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t visible = a_.is_causal ? first + r + 1 : s_;
+      sums[r] =
+          softmax_numerators(scores + r * score_stride(), visible, std::max(padded, product.depth),
+                             a_.scale, weights + r * product.ldx);
+    }
     product_.run(product);
     for (int64_t r = 0; r < rows; ++r) {
       const float* from = results + r * result_stride();
@@ -267,39 +281,27 @@ class Attention final : public Kernel {
     }
   }
 
-  // Points the product at the queries, converted into `operands` where they are of another type.
+  // Points the product at the queries; bf16 ones are copied, converted where they are f32, into
+  // rows that end on a whole step of depths where the product takes such steps.
   void read_queries(int64_t offset, int64_t stride, int64_t rows, T* operands,
                     BlockOperands<T>& product) const {
     product.x = static_cast<const T*>(q_.data) + offset;
     product.ldx = stride;
     if constexpr (kIsBf16<T>) {
-      if (q_.dtype == DType::kF32) {
-        const auto* q = static_cast<const float*>(q_.data) + offset;
-        for (int64_t r = 0; r < rows; ++r) {
-          narrow_loop(q + r * stride, operands + r * e_, e_);
-        }
-        product.x = operands;
-        product.ldx = e_;
+      for (int64_t r = 0; r < rows; ++r) {
+        Bf16* to = operands + r * query_stride();
+        with_elements<T>(q_, [&](const auto* q) { copy_row(q + offset + r * stride, to); });
+        std::fill(to + e_, to + query_stride(), Bf16{});
       }
+      product.x = operands;
+      product.ldx = query_stride();
+      product.depth = query_stride();
     }
   }
 
-  // Points the product at the softmax numerators.
-  void read_weights(const float* scores, int64_t rows, T* operands,
-                    BlockOperands<T>& product) const {
-    if constexpr (kIsBf16<T>) {
-      // Scores beyond the last visible key are zero, so that an odd depth may be rounded up.
-      product.depth = round_up(product.depth, 2);
-      for (int64_t r = 0; r < rows; ++r) {
-        narrow_loop(scores + r * score_stride(), operands + r * weight_stride(), product.depth);
-      }
-      product.x = operands;
-      product.ldx = weight_stride();
-    } else {
-      product.x = scores;
-      product.ldx = score_stride();
-    }
-  }
+  void copy_row(const float* from, Bf16* to) const { narrow_loop(from, to, e_); }
+
+  void copy_row(const Bf16* from, Bf16* to) const { std::copy_n(from, e_, to); }
 
   ops::AttentionAttributes a_;
   ConstTensorView q_;  // [segments * t, heads * e]

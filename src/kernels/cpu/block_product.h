@@ -22,16 +22,22 @@ inline constexpr int64_t kPanelColumns = 16;
 // Depth of bf16 panels is a multiple of this (a tile of 64 bytes).
 inline constexpr int64_t kBf16DepthStep = 32;
 
-// Rows of a tile of x.
+// f32 sums are made of pieces of at most so many depths: what all rows and panels of a block read
+// of a piece fits into a second-level cache. A sum that goes on is the same sum, in the same order.
+inline constexpr int64_t kF32DepthPiece = 1280;
+
+// Rows of a tile of bf16 x.
 inline constexpr int64_t kTileRows = 16;
 
 template <class T>
 struct BlockOperands {
-  // [rows, depth] with row stride ldx (bf16: depth is even), or in tiles for the products that want
-  // them: [rows / 16][padded depth / 32][16][32], zero beyond the depth.
+  // [rows, depth] with row stride ldx (bf16: depth is even), or where `is_tiled` the same elements
+  // in the order in which they are read, ldx to a row:
+  //   f32:  register tiles as RowTiles cuts the rows (block_product_rows.h), each [depth][its rows]
+  //   bf16: [rows / 16][padded depth / 32][16][32], zero beyond the depth
   const T* x = nullptr;
   int64_t ldx = 0;
-  int64_t tile_stride = 0;  // elements of 16 rows in tiles; 0: rows
+  bool is_tiled = false;
   int64_t rows = 0;
   const T* panels = nullptr;
   int64_t panel_stride = 0;  // elements from one panel to the next
@@ -45,8 +51,9 @@ template <class T>
 struct BlockProduct {
   std::string_view name;  // "avx512_bf16"
   void (*run)(const BlockOperands<T>& operands) = nullptr;
-  // Runs a quarter faster on x in tiles, whose lines follow each other in memory; takes both.
-  bool wants_tiles = false;
+  // Rows of a tile of x, for those that run faster on x in tiles (up to a quarter: rows a power of
+  // two apart share few lines of a cache). 0: x is best left in rows. All take both.
+  int64_t tile_rows = 0;
 };
 
 // The implementations that this processor can run, fastest first; the last one runs anywhere.

@@ -196,7 +196,7 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void tile_step(c
 }
 
 constexpr int64_t kTileElements = kTileRows * kTileBytes / static_cast<int64_t>(sizeof(Bf16));
-// Panels of a matrix are read once an inference and come from memory: this far ahead hides it.
+// Far enough ahead to hide the way from memory, for panels that are read once.
 constexpr int64_t kPrefetchElements = 4 * kTileElements;
 
 __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_tile(
@@ -210,10 +210,9 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_ti
 template <bool kHasLower, bool kHasRight>
 __attribute__((target(SINEW_AMX_TARGET))) void tile_panels(const Operands& o, int64_t first_row,
                                                            const Bf16* tail, int64_t panel) {
-  const bool is_tiled = o.tile_stride > 0;
-  const int64_t tile_stride = is_tiled ? o.tile_stride : kTileRows * o.ldx;
-  const Bf16* upper = o.x + first_row / kTileRows * tile_stride;
-  const Bf16* lower = upper + tile_stride;
+  const bool is_tiled = o.is_tiled;
+  const Bf16* upper = o.x + first_row * o.ldx;
+  const Bf16* lower = upper + kTileRows * o.ldx;
   const Bf16* left = o.panels + panel * o.panel_stride;
   const Bf16* right = left + o.panel_stride;
   const int64_t stride_bytes = is_tiled ? kTileBytes : o.ldx * static_cast<int64_t>(sizeof(Bf16));
@@ -273,7 +272,7 @@ __attribute__((target(SINEW_AMX_TARGET))) void run_amx(const Operands& o) {
   int64_t configured = -1;
   for (int64_t row = 0; row < o.rows; row += 2 * kTileRows) {
     const int64_t rows = std::min(o.rows - row, 2 * kTileRows);
-    if (whole < o.depth && o.tile_stride == 0) {
+    if (whole < o.depth && !o.is_tiled) {
       tail.fill({});
       for (int64_t r = 0; r < rows; ++r) {
         std::memcpy(tail.data() + r * kBf16DepthStep, o.x + (row + r) * o.ldx + whole,
@@ -296,36 +295,31 @@ __attribute__((target(SINEW_AMX_TARGET))) void run_amx(const Operands& o) {
 }
 #endif
 
-struct Available {
-  std::array<BlockProduct<Bf16>, 5> products;
-  int count = 0;
-
-  void add(const BlockProduct<Bf16>& product) { products[static_cast<size_t>(count++)] = product; }
-
-  Available() {
+Available<Bf16> find_available() {
+  Available<Bf16> available;
 #if defined(SINEW_X86_TARGETS)
-    const InstructionSets& has = instruction_sets();
-    if (has.amx_bf16) {
-      add({"amx_bf16", run_amx, /*wants_tiles=*/true});
-    }
-    if (has.avx512_bf16) {
-      add({"avx512_bf16", run_avx512_bf16});
-    }
-    if (has.avx512f) {
-      add({"avx512", run_avx512});
-    }
-    if (has.avx2_fma) {
-      add({"avx2", run_avx2});
-    }
-#endif
-    add({"any", run_any});
+  const InstructionSets& has = instruction_sets();
+  if (has.amx_bf16) {
+    available.add({"amx_bf16", run_amx, kTileRows});
   }
-};
+  if (has.avx512_bf16) {
+    available.add({"avx512_bf16", run_avx512_bf16});
+  }
+  if (has.avx512f) {
+    available.add({"avx512", run_avx512});
+  }
+  if (has.avx2_fma) {
+    available.add({"avx2", run_avx2});
+  }
+#endif
+  available.add({"any", run_any});
+  return available;
+}
 
 }  // namespace
 
 const BlockProduct<Bf16>* bf16_block_products(int* count) {
-  static const Available available;
+  static const Available<Bf16> available = find_available();
   *count = available.count;
   return available.products.data();
 }

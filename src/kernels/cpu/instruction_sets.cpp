@@ -3,8 +3,8 @@
 #if defined(SINEW_X86_TARGETS)
 #include <cpuid.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
+#include <unistd.h>
 
 namespace sinew::cpu {
 namespace {
@@ -48,6 +48,16 @@ InstructionSets ask() {
 const InstructionSets& instruction_sets() {
   static const InstructionSets available = ask();
   return available;
+}
+
+size_t second_level_cache_bytes() {
+  constexpr size_t kUsual = size_t{1} << 20;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  static const long told = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return told > 0 ? static_cast<size_t>(told) : kUsual;
+#else
+  return kUsual;
+#endif
 }
 
 }  // namespace sinew::cpu

@@ -1,6 +1,8 @@
 // What this processor and this system let a program use, asked once.
 #pragma once
 
+#include <cstddef>
+
 // Functions for several x86 instruction sets can be compiled and chosen at run time. Sanitizers
 // keep them: they are plain functions, not loader-resolved clones.
 #if defined(__x86_64__) && defined(__linux__)
@@ -17,5 +19,8 @@ struct InstructionSets {
 };
 
 const InstructionSets& instruction_sets();
+
+// Of one core, as the system says, or 1 MiB where it does not.
+size_t second_level_cache_bytes();
 
 }  // namespace sinew::cpu

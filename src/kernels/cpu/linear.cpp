@@ -4,12 +4,15 @@
 // cache.
 #include "base/check.h"
 #include "kernels/cpu/block_product.h"
+#include "kernels/cpu/block_product_rows.h"
+#include "kernels/cpu/instruction_sets.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/cpu/make.h"
 #include "kernels/cpu/parallel.h"
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -53,19 +56,16 @@ struct Division {
     constexpr int64_t kRows = 256;  // more would not fit; fewer would read the panels more often
     constexpr int64_t kRowStep = 32;
     constexpr int64_t kPanels = 12;  // whole groups of every block product's panels
-    constexpr size_t kCacheBytes = size_t{768} << 10;
     row_blocks = (rows + kRows - 1) / kRows;
     block_rows = (rows + row_blocks - 1) / row_blocks;
     if (row_blocks > 1) {
       block_rows = (block_rows + kRowStep - 1) / kRowStep * kRowStep;
       row_blocks = (rows + block_rows - 1) / block_rows;
     }
-    const auto fitting = static_cast<int64_t>(kCacheBytes / panel_bytes);
+    const auto fitting = static_cast<int64_t>(second_level_cache_bytes() / 2 / panel_bytes);
     const int64_t fair = panels * row_blocks / (int64_t{4} * threads);
     block_panels = std::clamp<int64_t>(std::min(fitting, fair), 1, kPanels);
-    if (block_panels > 6) {
-      block_panels -= block_panels % 6;
-    }
+    block_panels -= block_panels > 6 ? block_panels % 6 : block_panels > 1 ? block_panels % 2 : 0;
     panel_blocks = (panels + block_panels - 1) / block_panels;
     sum_rows = std::min(block_rows, step_rows);
   }
@@ -78,22 +78,27 @@ class Linear final : public Kernel {
   static constexpr int64_t kBf16SumRows = 32;
   static constexpr int64_t kAllRows = std::numeric_limits<int64_t>::max();
 
+  // Up to as many f32 rows are read where they are: a copy of few would cost as much as it saves.
+  static constexpr int64_t kFewRows = 64;
+  static constexpr bool kIsBf16 = std::is_same_v<T, Bf16>;
+
   explicit Linear(const LinearOperands& operands)
       : o_(operands),
-        division_(o_.rows, o_.matrices[0].panel_count(),
-                  static_cast<size_t>(o_.matrices[0].panel_elements()) * sizeof(T), o_.threads,
-                  std::is_same_v<T, Bf16> ? kBf16SumRows : kAllRows) {
+        division_(o_.rows, o_.matrices[0].panel_count(), panel_piece_bytes(), o_.threads,
+                  kIsBf16 ? kBf16SumRows : kAllRows) {
     if constexpr (std::is_same_v<T, float>) {
       product_ = f32_block_product();
     } else {
       product_ = bf16_block_product();
     }
+    choose_finish();
+    const int64_t inputs = o_.matrices[0].inputs;
+    is_tiled_ = product_.tile_rows > 0 && (kIsBf16 || o_.rows > kFewRows);
     // Rows that a block product cannot read as they are (another type, an odd length), or should
     // not.
-    if (o_.x.dtype != dtype_of<T>() || product_.wants_tiles ||
-        (sizeof(T) == 2 && o_.matrices[0].inputs % 2 != 0)) {
+    if (is_tiled_ || o_.x.dtype != dtype_of<T>() || (kIsBf16 && inputs % 2 != 0)) {
       copied_stride_ =
-          (o_.matrices[0].inputs + kBf16DepthStep - 1) / kBf16DepthStep * kBf16DepthStep;
+          kIsBf16 ? (inputs + kBf16DepthStep - 1) / kBf16DepthStep * kBf16DepthStep : inputs;
     }
   }
 
@@ -121,8 +126,17 @@ class Linear final : public Kernel {
 
  private:
   size_t copied_bytes() const {
-    const int64_t rows = (o_.rows + kTileRows - 1) / kTileRows * kTileRows;  // of whole tiles
+    const int64_t rows =
+        kIsBf16 ? (o_.rows + kTileRows - 1) / kTileRows * kTileRows : o_.rows;  // of whole tiles
     return aligned(static_cast<size_t>(rows * copied_stride_) * sizeof(T));
+  }
+
+  // What is read of a panel at a time.
+  size_t panel_piece_bytes() const {
+    const int64_t elements = o_.matrices[0].panel_elements();
+    return static_cast<size_t>(kIsBf16 ? elements
+                                       : std::min(elements, kF32DepthPiece * kPanelColumns)) *
+           sizeof(T);
   }
 
   int64_t block_columns() const { return division_.block_panels * kPanelColumns; }
@@ -133,14 +147,15 @@ class Linear final : public Kernel {
                    sizeof(float));
   }
 
-  // x as bf16, zero-padded to whole steps of depths: in rows, or in tiles where the product wants
-  // them.
+  // x as the product wants it: bf16 zero-padded to whole steps of depths, in rows or in tiles; f32
+  // in tiles.
   void copy_rows(ThreadPool& pool, T* to) const {
-    if constexpr (std::is_same_v<T, Bf16>) {
-      const int64_t inputs = o_.matrices[0].inputs;
+    const int64_t inputs = o_.matrices[0].inputs;
+    if constexpr (kIsBf16) {
       parallel_for(pool, o_.rows, o_.rows * inputs, [&](int64_t row) {
-        if (product_.wants_tiles) {
-          Bf16* tile = to + row / kTileRows * tile_stride() + row % kTileRows * kBf16DepthStep;
+        if (is_tiled_) {
+          Bf16* tile =
+              to + row / kTileRows * kTileRows * copied_stride_ + row % kTileRows * kBf16DepthStep;
           for (int64_t i = 0; i < copied_stride_; i += kBf16DepthStep) {
             copy_elements(row * inputs + i, std::min(kBf16DepthStep, inputs - i), kBf16DepthStep,
                           tile + i * kTileRows);
@@ -150,7 +165,16 @@ class Linear final : public Kernel {
         }
       });
     } else {
-      SINEW_CHECK(false && "f32 products read f32 rows");
+      const auto* from = static_cast<const float*>(o_.x.data);
+      for (int64_t block = 0; block < division_.row_blocks; ++block) {
+        const int64_t first = block * division_.block_rows;
+        const RowTiles tiles(std::min(division_.block_rows, o_.rows - first), product_.tile_rows);
+        parallel_for(pool, tiles.count, tiles.rows * inputs, [&](int64_t tile) {
+          const int64_t row = first + tiles.first(tile);
+          transpose_loop(from + row * inputs, first + tiles.first(tile + 1) - row, inputs,
+                         to + row * inputs);
+        });
+      }
     }
   }
 
@@ -158,83 +182,121 @@ class Linear final : public Kernel {
   void copy_elements(int64_t first, int64_t n, int64_t padded, Bf16* to) const {
     if (o_.x.dtype == DType::kF32) {
       narrow_loop(static_cast<const float*>(o_.x.data) + first, to, n);
+    } else if (n == kBf16DepthStep) {  // a line: not worth a call
+      std::memcpy(static_cast<void*>(to), static_cast<const Bf16*>(o_.x.data) + first,
+                  kBf16DepthStep * sizeof(Bf16));
     } else {
       std::copy_n(static_cast<const Bf16*>(o_.x.data) + first, n, to);
     }
     std::fill(to + n, to + padded, Bf16{});
   }
 
-  int64_t tile_stride() const { return product_.wants_tiles ? kTileRows * copied_stride_ : 0; }
-
   void run_block(const T* x, int64_t ldx, int64_t row_block, int64_t panel_block,
                  float* sums) const {
-    const int64_t end = std::min((row_block + 1) * division_.block_rows, o_.rows);
-    for (int64_t row = row_block * division_.block_rows; row < end; row += division_.sum_rows) {
-      run_rows(x, ldx, row, std::min(division_.sum_rows, end - row), panel_block, sums);
+    const int64_t first = row_block * division_.block_rows;
+    const int64_t rows = std::min(division_.block_rows, o_.rows - first);
+    for (int64_t done = 0; done < rows; done += division_.sum_rows) {
+      run_rows({.x = x,
+                .ldx = ldx,
+                .is_tiled = is_tiled_,
+                .rows = std::min(division_.sum_rows, rows - done),
+                .ldout = block_columns()},
+               first + done, panel_block, sums);
     }
   }
 
   // Sums of a few rows at a time are finished while they are at hand.
-  void run_rows(const T* x, int64_t ldx, int64_t first_row, int64_t rows, int64_t panel_block,
+  void run_rows(BlockOperands<T> product, int64_t first_row, int64_t panel_block,
                 float* sums) const {
     const int64_t first_panel = panel_block * division_.block_panels;
     const int64_t panels =
         std::min(division_.block_panels, o_.matrices[0].panel_count() - first_panel);
-    const int64_t stride = block_columns();
-    float* second = sums + division_.sum_rows * stride;
+    float* second = sums + division_.sum_rows * product.ldout;
+    product.x += first_row * product.ldx;  // whole tiles begin there, where there are tiles
+    product.panel_count = panels;
     for (size_t i = 0; i < (o_.finish.is_gated ? 2U : 1U); ++i) {
       const PackedMatrix& matrix = o_.matrices[i];
-      product_.run({.x = x + first_row * ldx,  // whole tiles begin there, where there are tiles
-                    .ldx = ldx,
-                    .tile_stride = tile_stride(),
-                    .rows = rows,
-                    .panels = matrix.as<T>() + first_panel * matrix.panel_elements(),
-                    .panel_stride = matrix.panel_elements(),
-                    .panel_count = panels,
-                    .depth = matrix.inputs + (sizeof(T) == 2 ? matrix.inputs % 2 : 0),
-                    .out = i == 0 ? sums : second,
-                    .ldout = stride});
+      product.panels = matrix.as<T>() + first_panel * matrix.panel_elements();
+      product.panel_stride = matrix.panel_elements();
+      product.depth = matrix.inputs + (kIsBf16 ? matrix.inputs % 2 : 0);
+      product.out = i == 0 ? sums : second;
+      product_.run(product);
     }
     const int64_t column = first_panel * kPanelColumns;
     const int64_t columns = std::min(panels * kPanelColumns, o_.matrices[0].outputs - column);
-    for (int64_t r = 0; r < rows; ++r) {
-      finish_row(sums + r * stride, second + r * stride, first_row + r, column, columns);
+    for (int64_t r = 0; r < product.rows; ++r) {
+      finish_row(sums + r * product.ldout, second + r * product.ldout, first_row + r, column,
+                 columns);
     }
   }
 
   // The same operations in the same order as the ops one after the other, on a row that is still in
   // the first-level cache.
   void finish_row(float* sums, const float* second, int64_t row, int64_t column, int64_t n) const {
-    const Finish& finish = o_.finish;
     const int64_t first = row * o_.matrices[0].outputs + column;
     const float* bias = o_.bias == nullptr ? nullptr : o_.bias + column;
-    const bool adds_bias_last =
-        finish.activation == nullptr && finish.residual == nullptr && bias != nullptr;
-    if (bias != nullptr && !adds_bias_last) {
+    const float* residual = o_.finish.residual == nullptr ? nullptr : o_.finish.residual + first;
+    const float* a = o_.finish.is_gated ? second : bias;
+    if (in_one_pass_ != nullptr) {
+      in_one_pass_(sums, a, residual, o_.y.template as<float>() + first, n);
+    } else if (narrowed_in_one_pass_ != nullptr) {
+      narrowed_in_one_pass_(sums, a, residual, o_.y.template as<Bf16>() + first, n);
+    } else {
+      finish_in_passes(sums, bias, residual, first, n);
+    }
+  }
+
+  // Combinations that are rare.
+  void finish_in_passes(float* sums, const float* bias, const float* residual, int64_t first,
+                        int64_t n) const {
+    SINEW_CHECK(!o_.finish.is_gated);
+    if (bias != nullptr) {
       add_loop(sums, bias, nullptr, sums, n);
     }
-    if (finish.is_gated) {
-      finish.activation(sums, sums, n);
-    }
     o_.y.fill(first, n, [&](float* y) {
-      if (finish.is_gated) {
-        mul_loop(sums, second, nullptr, y, n);
-      } else if (finish.activation != nullptr) {
-        finish.activation(sums, y, n);
-      } else if (finish.residual != nullptr) {
-        add_loop(sums, finish.residual + first, nullptr, y, n);
-      } else if (adds_bias_last) {
-        add_loop(sums, bias, nullptr, y, n);
+      if (o_.finish.activation != nullptr) {
+        o_.finish.activation(sums, y, n);
+      } else if (residual != nullptr) {
+        add_loop(sums, residual, nullptr, y, n);
       } else {
         std::copy_n(sums, n, y);
       }
     });
   }
 
+  // The combinations of the network's large products.
+  void choose_finish() {
+    const Finish& finish = o_.finish;
+    const bool has_bias = o_.bias != nullptr;
+    if (finish.is_gated) {
+      SINEW_CHECK(finish.activation == silu_loop && !has_bias);
+      choose(silu_mul_loop, silu_mul_narrow_loop);
+    } else if (has_bias && finish.activation == gelu_tanh_loop) {
+      choose(add_gelu_tanh_loop, add_gelu_tanh_narrow_loop);
+    } else if (has_bias && finish.activation == nullptr) {
+      if (finish.residual != nullptr) {
+        choose(add_add_loop, nullptr);
+      } else {
+        choose(add_loop, add_narrow_loop);
+      }
+    }
+  }
+
+  void choose(FinishLoop<float> loop, FinishLoop<Bf16> narrowed) {
+    if (o_.y.is_bf16()) {
+      narrowed_in_one_pass_ = narrowed;
+    } else {
+      in_one_pass_ = loop;
+    }
+  }
+
   LinearOperands o_;
   Division division_;
   BlockProduct<T> product_;
-  int64_t copied_stride_ = 0;  // elements of a converted row; 0: rows are read where they are
+  int64_t copied_stride_ = 0;  // elements of a copied row; 0: rows are read where they are
+  bool is_tiled_ = false;      // the copy is in tiles
+  FinishLoop<float> in_one_pass_ = nullptr;
+  FinishLoop<Bf16> narrowed_in_one_pass_ = nullptr;
 };
 
 class Nothing final : public Kernel {

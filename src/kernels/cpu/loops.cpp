@@ -2,29 +2,40 @@
 
 #include "kernels/cpu/simd.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <numbers>
 
 namespace sinew::cpu {
 
+namespace {
+
 // 0.5 x (1 + tanh u) = x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3); the right-hand side
 // needs one exponential and keeps its relative accuracy where tanh u is near -1.
-SINEW_CPU_CLONES void gelu_tanh_loop(const float* x, float* y, int64_t n) {
+SINEW_INLINE FloatLanes gelu_tanh(FloatLanes x) {
   constexpr float kMinusTwoRoot2OverPi = -1.5957691216057308F;
   constexpr float kCubic = 0.044715F;
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    const float u = kMinusTwoRoot2OverPi * (x[i] + kCubic * (x[i] * x[i] * x[i]));
-    y[i] = x[i] / (1.0F + exp_f32(u));
-  }
+  const FloatLanes u = kMinusTwoRoot2OverPi * (x + kCubic * (x * x * x));
+  return x / (1.0F + exp_f32(u));
+}
+
+SINEW_INLINE FloatLanes silu(FloatLanes x) {
+  return x / (1.0F + exp_f32(-x));
+}
+
+}  // namespace
+
+SINEW_CPU_CLONES void gelu_tanh_loop(const float* x, float* y, int64_t n) {
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return gelu_tanh(load_lanes(x + i, count));
+  });
 }
 
 SINEW_CPU_CLONES void silu_loop(const float* x, float* y, int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    y[i] = x[i] / (1.0F + exp_f32(-x[i]));
-  }
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return silu(load_lanes(x + i, count));
+  });
 }
 
 SINEW_CPU_CLONES void relu_loop(const float* x, float* y, int64_t n) {
@@ -74,14 +85,63 @@ SINEW_CPU_CLONES void euler_loop(const float* x, const float* velocity, float dt
   }
 }
 
-SINEW_CPU_CLONES void narrow_loop(const float* __restrict x, Bf16* __restrict y, int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    const auto bits = std::bit_cast<uint32_t>(x[i]);
-    const uint32_t rounded = bits + 0x7fffU + ((bits >> 16) & 1U);
-    const bool is_nan = (bits & 0x7fffffffU) > 0x7f800000U;
-    y[i].bits = static_cast<uint16_t>((is_nan ? (bits | 0x00400000U) : rounded) >> 16);
+void transpose_loop(const float* x, int64_t rows, int64_t columns, float* y) {
+  constexpr int64_t kColumns = 16;  // a line of each row
+  for (int64_t first = 0; first < columns; first += kColumns) {
+    const int64_t n = std::min(kColumns, columns - first);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = 0; i < n; ++i) {
+        y[(first + i) * rows + r] = x[r * columns + first + i];
+      }
+    }
   }
+}
+
+SINEW_CPU_CLONES void narrow_loop(const float* x, Bf16* y, int64_t n) {
+  fill_lanes(
+      y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA { return load_lanes(x + i, count); });
+}
+
+SINEW_CPU_CLONES void add_narrow_loop(const float* x, const float* a, const float* /*b*/, Bf16* y,
+                                      int64_t n) {
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return load_lanes(x + i, count) + load_lanes(a + i, count);
+  });
+}
+
+SINEW_CPU_CLONES void add_add_loop(const float* x, const float* a, const float* b, float* y,
+                                   int64_t n) {
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return (load_lanes(x + i, count) + load_lanes(a + i, count)) + load_lanes(b + i, count);
+  });
+}
+
+SINEW_CPU_CLONES void add_gelu_tanh_loop(const float* x, const float* a, const float* /*b*/,
+                                         float* y, int64_t n) {
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return gelu_tanh(load_lanes(x + i, count) + load_lanes(a + i, count));
+  });
+}
+
+SINEW_CPU_CLONES void add_gelu_tanh_narrow_loop(const float* x, const float* a, const float* /*b*/,
+                                                Bf16* y, int64_t n) {
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return gelu_tanh(load_lanes(x + i, count) + load_lanes(a + i, count));
+  });
+}
+
+SINEW_CPU_CLONES void silu_mul_loop(const float* x, const float* a, const float* /*b*/, float* y,
+                                    int64_t n) {
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return silu(load_lanes(x + i, count)) * load_lanes(a + i, count);
+  });
+}
+
+SINEW_CPU_CLONES void silu_mul_narrow_loop(const float* x, const float* a, const float* /*b*/,
+                                           Bf16* y, int64_t n) {
+  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+    return silu(load_lanes(x + i, count)) * load_lanes(a + i, count);
+  });
 }
 
 }  // namespace sinew::cpu

@@ -27,6 +27,21 @@ void modulate_loop(const float* x, const float* a, const float* b, float* y, int
 // y[i] = x[i] + dt v[i]; the product is rounded before the sum (spec/model.md section 9).
 void euler_loop(const float* x, const float* velocity, float dt, float* y, int64_t n);
 
+// What follows a product, in one pass over its sums: the same operations in the same order as the
+// loops above one after the other.
+//   x + a            (x + a) + b            gelu_tanh(x + a)            silu(x) * a
+template <class T>
+using FinishLoop = void (*)(const float* x, const float* a, const float* b, T* y, int64_t n);
+void add_narrow_loop(const float* x, const float* a, const float* b, Bf16* y, int64_t n);
+void add_add_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
+void add_gelu_tanh_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
+void add_gelu_tanh_narrow_loop(const float* x, const float* a, const float* b, Bf16* y, int64_t n);
+void silu_mul_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
+void silu_mul_narrow_loop(const float* x, const float* a, const float* b, Bf16* y, int64_t n);
+
+// y[i * rows + r] = x[r * columns + i]: a few rows as [columns][rows].
+void transpose_loop(const float* x, int64_t rows, int64_t columns, float* y);
+
 // Rounds to bf16, nearest even; NaN stays NaN.
 void narrow_loop(const float* x, Bf16* y, int64_t n);
 

@@ -64,6 +64,14 @@ class RealOutput {
   explicit RealOutput(const TensorView& view)
       : data_(view.data), is_bf16_(view.dtype == DType::kBf16) {}
 
+  bool is_bf16() const { return is_bf16_; }
+
+  // The elements as what they are.
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
   // Has `compute(float* y)` write elements [first, first + n). Precondition: n <= kPieceElements.
   template <class Compute>
   void fill(int64_t first, int64_t n, const Compute& compute) const {
