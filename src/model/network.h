@@ -26,6 +26,7 @@ struct NetworkOptions {
   int64_t action_steps = 0;  // len(action.delta_indices) of the embodiment
   int64_t state_steps = 1;   // len(state.delta_indices)
   int64_t embodiment_id = 0;
+  std::string embodiment_id_note;  // where the id is from when no file of the checkpoint says it
 };
 
 struct NetworkFacts {

@@ -211,7 +211,8 @@ model::NetworkOptions network_options(const PolicyOptions& options,
           .is_bf16_run = execution.precision != ops::Precision::kFp32,
           .action_steps = processor.action_steps(),
           .state_steps = processor.state_steps(),
-          .embodiment_id = processor.embodiment_id};
+          .embodiment_id = processor.embodiment_id,
+          .embodiment_id_note = processor.embodiment_id_note};
 }
 
 }  // namespace

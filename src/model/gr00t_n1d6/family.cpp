@@ -90,8 +90,15 @@ Result<std::unique_ptr<Network>> load_network(const io::Checkpoint& checkpoint,
                                               const NetworkOptions& options) {
   SINEW_ASSIGN(Config config, resolve_config(checkpoint, vlm, options));
   if (options.embodiment_id < 0 || options.embodiment_id >= config.max_embodiments) {
-    return bad_input("{}: embodiment id {}: expected 0 to {} (max_num_embodiments of config.json)",
-                     checkpoint.path().string(), options.embodiment_id, config.max_embodiments - 1);
+    const std::string& note = options.embodiment_id_note;
+    return bad_input(
+        "{}: embodiment id {}: expected 0 to {} (max_num_embodiments of config.json){}",
+        checkpoint.path().string(), options.embodiment_id, config.max_embodiments - 1,
+        note.empty() ? ""
+                     : fmt::format("; {}: copy embodiment_id.json from the folder that training "
+                                   "wrote, or write one with the id that the embodiment was "
+                                   "trained with",
+                                   note));
   }
   return std::unique_ptr<Network>(std::make_unique<Gr00tN1d6>(std::move(config), options));
 }
