@@ -310,14 +310,18 @@ Status inspect_dataset(const InspectOptions& options, const FlagList& flags) {
                                {"robot", info.robot_type.empty() ? "not said" : info.robot_type},
                                {"episodes", std::to_string(info.episodes)},
                                {"frames", std::to_string(info.frames)},
-                               {"frames a second", fmt::format("{:g}", info.fps)}}),
+                               {"frames a second",
+                                fmt::format("{:g}{}", info.fps,
+                                            info.is_fps_assumed ? " (assumed: not said)" : "")}}),
                       {{"path", data->path().string()},
                        {"version", info.version},
                        {"robot_type", info.robot_type},
                        {"episodes", info.episodes},
                        {"frames", info.frames},
                        {"fps", info.fps},
-                       {"notices", info.notices}}});
+                       {"is_fps_assumed", info.is_fps_assumed},
+                       {"notices", info.notices},
+                       {"warnings", info.warnings}}});
   Table table({"group", "column", "slice", "joints"});
   io::Json json = io::Json::object();
   add_groups("state", info.state, table, json);
@@ -333,6 +337,9 @@ Status inspect_dataset(const InspectOptions& options, const FlagList& flags) {
   sections.push_back({"groups", table.text(has_colour(stdout)), json});
   for (const std::string& notice : info.notices) {
     log_info("notice: {}", notice);
+  }
+  for (const std::string& warning : info.warnings) {
+    log_warning("{}", warning);
   }
   return print_sections(sections, options.output.json);
 }

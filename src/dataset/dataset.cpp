@@ -68,6 +68,12 @@ Status finish_meta(LeRobotMeta& meta) {
   DatasetInfo& summary = meta.summary;
   summary.version = meta.info.version;
   summary.fps = meta.info.fps;
+  summary.is_fps_assumed = meta.info.is_fps_assumed;
+  if (summary.is_fps_assumed) {
+    summary.warnings.push_back(fmt::format(
+        "{}: \"fps\" is missing: {:g} frames a second are assumed; add the rate of the recording",
+        (meta.folder / "meta" / "info.json").string(), summary.fps));
+  }
   summary.robot_type = meta.info.robot_type;
   summary.episodes = static_cast<int64_t>(meta.episodes.size());
   int64_t untold = 0;

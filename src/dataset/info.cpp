@@ -211,6 +211,7 @@ Result<Info> parse_info(const io::JsonView& json) {
   if (json.has("fps")) {
     SINEW_ASSIGN(const io::JsonView fps, json.at("fps"));
     SINEW_ASSIGN(info.fps, fps.as_number());
+    info.is_fps_assumed = false;
     if (!std::isfinite(info.fps) || info.fps <= 0) {
       return fps.error_here(fmt::format("expected a positive number, found {}", info.fps));
     }
