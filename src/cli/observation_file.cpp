@@ -6,6 +6,7 @@
 #include "io/npy.h"
 #include "io/safetensors.h"
 #include "preprocess/image/image.h"
+#include "preprocess/text/tokenizer.h"
 
 #include <cmath>
 #include <span>
@@ -16,6 +17,11 @@ namespace sinew::cli {
 namespace {
 
 constexpr size_t kMaxBatch = 256;
+
+Status check_language(std::string_view text, const std::string& where) {
+  Status status = preprocess::check_instruction(text);
+  return status.ok() ? Status() : std::move(status).with(where);
+}
 
 // ---- JSON ----
 
@@ -100,6 +106,7 @@ Result<TaggedStep> read_object(const io::JsonView& object, const std::filesystem
   }
   SINEW_ASSIGN(const io::JsonView language, object.at("language"));
   SINEW_ASSIGN(out.step.language, language.as_string());
+  SINEW_TRY(check_language(out.step.language, language.where()));
   return out;
 }
 
@@ -205,6 +212,7 @@ Status take_texts(const Entries& entries, const std::string& where, ObservationF
   bool has_language = false;
   for (const auto& [name, text] : entries) {
     if (name == "language") {
+      SINEW_TRY(check_language(text, where));
       file.steps.front().language = text;
       has_language = true;
     } else if (name == "embodiment_tag") {

@@ -166,6 +166,17 @@ TEST(Checkpoint, WithoutEmbodimentIdsSaysWhoseIdDoesNotFit) {
                     HasSubstr("copy embodiment_id.json from")));
 }
 
+TEST(Checkpoint, PositionsOfTheLanguageModelLimitThePrompt) {
+  const test::CheckpointCopy copy(kNano);
+  const auto load = [&](int64_t positions) {
+    copy.edit(copy.eagle_path() / "config.json",
+              [&](Json& j) { j["text_config"]["max_position_embeddings"] = positions; });
+    return Policy::load({.model_path = copy.path(), .embodiment_tag = "new_embodiment"}).status();
+  };
+  EXPECT_TRUE(load(4096).ok());
+  EXPECT_THAT(load(16).message(), HasSubstr("the language model has 16 positions"));
+}
+
 TEST(Checkpoint, FilesAreNeverModified) {
   const test::CheckpointCopy copy(kNano);
   copy.edit(copy.path() / "config.json", [](Json& j) { j["action_horizon"] = 50; });

@@ -25,6 +25,7 @@ class Gr00tN1d6 final : public Network {
         embodiment_id_(options.embodiment_id) {
     facts_ = {.pixels_per_token = 2 * config_.vision.patch,
               .vocabulary = config_.language.vocabulary,
+              .max_positions = config_.language.max_positions,
               .horizon = config_.horizon,
               .max_state_dim = config_.max_state_dim,
               .max_action_dim = config_.max_action_dim,
