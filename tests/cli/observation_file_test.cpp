@@ -129,6 +129,30 @@ TEST_F(ObservationFileTest, TooLongAnInstructionIsRefused) {
               AllOf(HasSubstr("obs.safetensors"), HasSubstr("found 16385")));
 }
 
+TEST_F(ObservationFileTest, FramesHaveALimitInAllHoweverOftenOneIsNamed) {
+  const std::string one =
+      R"({"video": {"a": ["front.png", "front.png"], "b": ["front.png"]}, "state": {},
+          "language": ""})";  // three frames of 1 x 2
+  const auto read_with = [&](const std::string& json, const ObservationLimits& limits) {
+    write("obs.json", json);
+    return read_observation_file(folder_ / "obs.json", limits).status();
+  };
+  EXPECT_TRUE(read_with(one, {.pixels = 6, .file_pixels = 6}).ok());
+  const Status status = read_with(one, {.pixels = 5});
+  EXPECT_EQ(status.code(), Code::kBadInput);
+  EXPECT_THAT(status.message(),
+              AllOf(HasSubstr("obs.json"), HasSubstr("video.b"), HasSubstr("front.png (1 x 2)"),
+                    HasSubstr("this observation have 6 pixels, at most 5")));
+  const std::string batch = "[" + one + "," + one + "]";
+  EXPECT_TRUE(read_with(batch, {.pixels = 6, .file_pixels = 12}).ok());
+  EXPECT_THAT(read_with(batch, {.pixels = 6, .file_pixels = 11}).message(),
+              HasSubstr("this batch have 12 pixels, at most 11"));
+  const Arrays arrays;
+  ASSERT_TRUE(arrays.as_safetensors(folder_).ok());
+  EXPECT_THAT(read_observation_file(folder_ / "obs.safetensors", {.pixels = 1}).status().message(),
+              AllOf(HasSubstr("video.front[0] (1 x 2)"), HasSubstr("have 2 pixels, at most 1")));
+}
+
 TEST_F(ObservationFileTest, MissingFileAndUnknownEnding) {
   EXPECT_EQ(read_observation_file(folder_ / "none.json").status().code(), Code::kNotFound);
   const Status status = read_observation_file(folder_ / "front.png").status();
