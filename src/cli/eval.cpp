@@ -30,6 +30,18 @@
 namespace sinew::cli {
 namespace {
 
+Status check_plot_paths(const EvalOptions& options) {
+  for (const int64_t id : options.traj_ids) {
+    SINEW_ASSIGN(const auto targets,
+                 eval::plot_targets(options.save_plot_path, id, options.traj_ids.size() > 1));
+    if (targets.size() > 1) {
+      return check_folder_creatable("save-plot-path", options.save_plot_path);
+    }
+    SINEW_TRY(io::check_writable(targets.front().path));
+  }
+  return {};
+}
+
 // Everything that can be refused without reading a checkpoint or a data set.
 Status check_options(const EvalOptions& options, const FlagList& flags) {
   SINEW_TRY(check_original(options.original, flags));
@@ -59,14 +71,8 @@ Status check_options(const EvalOptions& options, const FlagList& flags) {
     SINEW_TRY(check_not_input("save-actions", options.save_actions, "noise", options.model.noise));
     SINEW_TRY(io::check_writable(options.save_actions));
   }
-  if (!options.save_plot_path.empty()) {
-    SINEW_ASSIGN(const auto targets, eval::plot_targets(options.save_plot_path, 0, false));
-    if (targets.size() > 1) {
-      return check_folder_creatable("save-plot-path", options.save_plot_path);
-    }
-    return io::check_writable(targets.front().path);
-  }
-  return {};
+  SINEW_TRY(check_dump_folder(options.model));
+  return options.save_plot_path.empty() ? Status() : check_plot_paths(options);
 }
 
 // A data set without readable statistics is no complete one (spec/dataset.md section 1), although

@@ -85,6 +85,7 @@ Status run_infer(const InferOptions& options, const FlagList& flags) {
     SINEW_TRY(check_not_input("output", options.output_path, "observation", options.observation));
     SINEW_TRY(io::check_writable(options.output_path));
   }
+  SINEW_TRY(check_dump_folder(options.model));
   SINEW_ASSIGN(const ObservationFile file, read_observation_file(options.observation));
   eval::NoiseSequence noise;
   if (!options.model.noise.empty()) {

@@ -3,9 +3,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/terminal.h"
+#include "io/file.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -25,18 +25,22 @@ Status check_folder_creatable(const std::string& flag, const std::string& path) 
     return bad_input("--{} {}: {} is not a folder; name a folder that exists or can be created",
                      flag, path, at.string());
   }
-  if (access(at.c_str(), W_OK | X_OK) != 0) {
-    return bad_input("--{} {}: {} is not writable; choose another folder", flag, path, at.string());
+  if (const Status status = io::check_writable(at / ".sinew-probe"); !status.ok()) {
+    return bad_input("--{} {}: {} takes no files ({}); choose another folder", flag, path,
+                     at.string(), status.message());
   }
   return {};
+}
+
+Status check_dump_folder(const ModelOptions& options) {
+  return options.policy.dump_sites.empty()
+             ? Status()
+             : check_folder_creatable("dump-sites", options.policy.dump_sites);
 }
 
 Result<LoadedPolicy> load_policy(const ModelOptions& options) {
   if (options.policy.model_path.empty()) {
     return usage_error("CHECKPOINT is missing: name the checkpoint folder, or give --model-path");
-  }
-  if (!options.policy.dump_sites.empty()) {
-    SINEW_TRY(check_folder_creatable("dump-sites", options.policy.dump_sites));
   }
   const auto start = std::chrono::steady_clock::now();
   SINEW_ASSIGN(Policy policy, Policy::load(options.policy));

@@ -167,7 +167,9 @@ Status write_statistics(const StatisticsFile& file) {
 }
 
 Status compute(const StatsOptions& options, const dataset::Dataset& data) {
-  SINEW_TRY(io::check_writable(data.path() / "meta" / "stats.json"));
+  for (const char* name : {"stats.json", "relative_stats.json"}) {
+    SINEW_TRY(io::check_writable(data.path() / "meta" / name));
+  }
   SINEW_ASSIGN(const std::optional<preprocess::Modalities> modalities, settle_modalities(options));
   std::vector<StatisticsFile> files;
   SINEW_ASSIGN(StatisticsFile columns, column_statistics(options, data));
