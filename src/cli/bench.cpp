@@ -305,7 +305,7 @@ Status run_bench(const BenchOptions& options, const FlagList& flags) {
   } else {
     result = bench_summary(report, has_colour(stdout));
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli

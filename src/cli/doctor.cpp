@@ -1,6 +1,5 @@
 // `sinew doctor`: what this machine offers, and what to do about what it lacks. Bug reports paste
 // its --json.
-#include "base/error.h"
 #include "cli/json_text.h"
 #include "cli/system_info.h"
 #include "cli/terminal.h"
@@ -134,7 +133,7 @@ Status run_doctor(const DoctorOptions& options, const FlagList&) {
     result = table.text(has_colour(stdout)) + "\n" +
              (advice.empty() ? "Nothing to do.\n" : "What to do:\n" + advice);
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli

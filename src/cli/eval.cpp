@@ -308,7 +308,7 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
   } else {
     result = page(options, report, costs, profile, written);
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli

@@ -129,7 +129,7 @@ Status run_infer(const InferOptions& options, const FlagList& flags) {
       result += "\n" + table;
     }
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli

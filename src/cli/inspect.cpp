@@ -50,7 +50,7 @@ Status print_sections(const std::vector<Section>& sections, bool as_json) {
       result += (result.empty() ? "" : "\n") + section.text;
     }
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 std::vector<std::string> keys_of(const io::Json& object) {

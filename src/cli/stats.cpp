@@ -194,7 +194,7 @@ Status compute(const StatsOptions& options, const dataset::Dataset& data) {
   }
   const std::string result =
       options.output.json ? json_text({{"files", written}}, -1) : table.text(has_colour(stdout));
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 Status report_differences(const StatsOptions& options, const std::string& tag,
@@ -221,9 +221,7 @@ Status report_differences(const StatsOptions& options, const std::string& tag,
           ? json_text({{"embodiment_tag", tag}, {"largest", largest}, {"differences", list}}, -1)
           : fmt::format("{}\nlargest difference of {}: {:.3g} standard deviations\n",
                         table.text(has_colour(stdout)), tag, largest);
-  if (!print_result(result)) {
-    return internal_error("stdout cannot be written");
-  }
+  SINEW_TRY(print_result(result));
   if (options.max_difference && largest > *options.max_difference) {
     return error(Code::kThreshold,
                  "the statistics differ by {:.3g} standard deviations, --max-difference is {:.3g}",

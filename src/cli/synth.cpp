@@ -50,7 +50,7 @@ Status run_synth(const SynthOptions& options, const FlagList&) {
         bytes_text(summary.tensor_bytes), summary.shards, options.seed, elapsed.count(),
         options.output_path, options.output_path);
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli
