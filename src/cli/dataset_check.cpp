@@ -1,5 +1,6 @@
 #include "cli/dataset_check.h"
 
+#include "base/units.h"
 #include "cli/camera_check.h"
 #include "cli/statistics_comparison.h"
 #include "dataset/info.h"
@@ -27,7 +28,6 @@ using preprocess::ProcessorConfig;
 // up to a share of 4 % what is further out was not part of the training.
 constexpr double kFarDeviations = 5;
 
-constexpr double kDegreesPerRadian = 57.29577951308232;
 // A data set is a part of the training, and may move half or twice as much.
 constexpr double kScaleTolerance = 2;
 

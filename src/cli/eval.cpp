@@ -1,4 +1,5 @@
 // `sinew eval`: open-loop evaluation over recorded trajectories (spec/dataset.md section 6).
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/action_file.h"
@@ -22,7 +23,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <set>
 #include <utility>
@@ -212,12 +212,11 @@ Result<std::unique_ptr<dataset::Dataset>> open_dataset(const EvalOptions& option
   dataset::DatasetOptions dataset_options;
   dataset_options.index_mode =
       options.index_mode == "python" ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   SINEW_ASSIGN(std::unique_ptr<dataset::Dataset> data,
                dataset::Dataset::open(options.dataset_path, dataset_options));
   SINEW_TRY(check_statistics_file(*data));
-  costs.dataset_load_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  costs.dataset_load_ms = milliseconds_since(start);
   for (const std::string& notice : data->info().notices) {
     log_info("notice: {}", notice);
   }

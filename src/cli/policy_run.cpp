@@ -1,5 +1,6 @@
 #include "cli/policy_run.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/terminal.h"
@@ -8,7 +9,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <utility>
 #include <vector>
@@ -42,10 +42,9 @@ Result<LoadedPolicy> load_policy(const ModelOptions& options) {
   if (options.policy.model_path.empty()) {
     return usage_error("CHECKPOINT is missing: name the checkpoint folder, or give --model-path");
   }
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   SINEW_ASSIGN(Policy policy, Policy::load(options.policy));
-  const std::chrono::duration<double, std::milli> elapsed =
-      std::chrono::steady_clock::now() - start;
+  const double load_ms = milliseconds_since(start);
   const PolicyInfo& info = policy.info();
   for (const std::string& notice : info.notices) {
     log_info("notice: {}", notice);
@@ -54,9 +53,9 @@ Result<LoadedPolicy> load_policy(const ModelOptions& options) {
     log_warning("{}", warning);
   }
   log_info("{} on {} in {}, loaded in {:.0f} ms; {} action tokens are computed, {} rows decoded",
-           info.embodiment_tag, info.device, info.precision, elapsed.count(), info.horizon,
+           info.embodiment_tag, info.device, info.precision, load_ms, info.horizon,
            info.action_steps);
-  return LoadedPolicy{std::move(policy), elapsed.count()};
+  return LoadedPolicy{std::move(policy), load_ms};
 }
 
 Status check_original(const OriginalBackendOptions& original, const FlagList& flags) {

@@ -1,19 +1,13 @@
 #include "policy/preparation.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 namespace sinew::policy {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 std::string names_of(std::span<const CameraFrames> cameras) {
   std::string names;
@@ -222,12 +216,12 @@ Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl
   SINEW_TRY(prepare_images(observation, inputs));
   SINEW_TRY(prepare_state(observation, inputs));
   SINEW_TRY(prepare_noise(observation, inputs));
-  inputs.preprocess_ms = ms_since(start);
+  inputs.preprocess_ms = milliseconds_since(start);
   const auto text_start = Clock::now();
   SINEW_TRY(tokenize(observation.language, inputs));
   inputs.shape.tokens = static_cast<int64_t>(inputs.token_ids.size());
   inputs.shape.first_position = 0;
-  inputs.tokenize_ms = ms_since(text_start);
+  inputs.tokenize_ms = milliseconds_since(text_start);
   inputs.is_ready = true;
   return {};
 }
