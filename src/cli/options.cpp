@@ -154,6 +154,9 @@ void declare_flags(FlagList& flags, EvalOptions& options) {
       .at_least(0);
   flags.add("get-performance-stats", &options.get_performance_stats,
             "metrics, timing and memory; without it the run only predicts");
+  flags.add("compare-horizons", &options.compare_horizons,
+            "where config.json and delta_indices disagree on the horizon, evaluate the other one "
+            "too, which takes as long again");
   flags
       .add("save-plot-path", &options.save_plot_path,
            "predicted against recorded actions: .png, .svg, or a folder for both")

@@ -145,6 +145,7 @@ void describe(const Policy::Impl& impl, std::string_view family, PolicyInfo& inf
   }
   info.language_key = m.language.keys.front();
   info.horizon = facts.horizon;
+  info.checkpoint_horizon = facts.checkpoint_horizon;
   info.action_steps = impl.processor.action_steps();
   info.max_action_dim = facts.max_action_dim;
   info.denoising_steps = facts.denoising_steps;

@@ -27,6 +27,7 @@ class Gr00tN1d6 final : public Network {
               .vocabulary = config_.language.vocabulary,
               .max_positions = config_.language.max_positions,
               .horizon = config_.horizon,
+              .checkpoint_horizon = config_.checkpoint_horizon,
               .max_state_dim = config_.max_state_dim,
               .max_action_dim = config_.max_action_dim,
               .denoising_steps = config_.denoising_steps,
