@@ -4,6 +4,7 @@
 #include "cli/camera_check.h"
 #include "cli/statistics_comparison.h"
 #include "dataset/info.h"
+#include "io/file.h"
 #include "io/json.h"
 #include "preprocess/config/builtin_embodiments.h"
 
@@ -157,9 +158,8 @@ void check_group(const Dataset& data, const StatisticsPair& mean, const Statisti
 
 // The document of a file below meta/, or null.
 io::Json read_meta(const Dataset& data, const char* name) {
-  std::error_code failed;
   const std::filesystem::path path = data.path() / "meta" / name;
-  if (!std::filesystem::exists(path, failed)) {
+  if (!io::path_exists(path)) {
     return {};
   }
   Result<io::Json> json = io::read_json_file(path);

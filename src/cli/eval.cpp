@@ -86,8 +86,7 @@ Status check_options(const EvalOptions& options, const FlagList& flags) {
 Status check_statistics_file(const dataset::Dataset& data) {
   const std::filesystem::path path = data.path() / "meta" / "stats.json";
   const std::string remedy = fmt::format("`sinew stats {}` writes it", data.path().string());
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
+  if (!io::path_exists(path)) {
     return not_found("{} is missing; {}", path.string(), remedy);
   }
   SINEW_ASSIGN(const io::Json document, io::read_json_file(path));

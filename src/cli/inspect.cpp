@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "dataset/dataset.h"
 #include "io/checkpoint.h"
+#include "io/file.h"
 #include "preprocess/config/processor_config.h"
 
 #include <fmt/ranges.h>
@@ -357,8 +358,7 @@ Status run_inspect(const InspectOptions& options, const FlagList& flags) {
   if (options.stage > 4) {
     return usage_error("--stage {}: the stages are 0 to 4", options.stage);
   }
-  std::error_code error;
-  if (std::filesystem::exists(path / "meta" / "info.json", error)) {
+  if (io::path_exists(path / "meta" / "info.json")) {
     return inspect_dataset(options, flags);
   }
   return inspect_checkpoint(options, flags);

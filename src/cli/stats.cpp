@@ -27,8 +27,7 @@ constexpr std::array<const char*, 6> kNames{"mean", "std", "min", "max", "q01", 
 
 // The document of a statistics file; an empty object when there is none, or with --refresh.
 Result<io::Json> read_existing(const std::filesystem::path& path, bool refresh) {
-  std::error_code error;
-  if (refresh || !std::filesystem::exists(path, error)) {
+  if (refresh || !io::path_exists(path)) {
     return io::Json::object();
   }
   SINEW_ASSIGN(io::Json document, io::read_json_file(path));

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "dataset/lerobot.h"
 #include "dataset/modality_json.h"
+#include "io/file.h"
 #include "io/json.h"
 
 #include <utility>
@@ -87,14 +88,13 @@ Status finish_meta(LeRobotMeta& meta) {
                     "empty",
                     untold, meta.episodes.size()));
   }
-  std::error_code failed;
-  if (!std::filesystem::exists(meta.folder / "meta" / "stats.json", failed)) {
+  if (!io::path_exists(meta.folder / "meta" / "stats.json")) {
     summary.notices.push_back(fmt::format(
         "meta/stats.json is missing: the original's loader wants it, and `sinew stats {}` makes it",
         meta.folder.string()));
   }
   const std::filesystem::path path = meta.folder / "meta" / "modality.json";
-  if (std::filesystem::exists(path, failed)) {
+  if (io::path_exists(path)) {
     SINEW_ASSIGN(const io::Json json, io::read_json_file(path));
     return parse_modality({json, path.string()}, meta.info, summary);
   }

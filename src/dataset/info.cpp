@@ -2,6 +2,7 @@
 #include "dataset/info.h"
 
 #include "base/error.h"
+#include "io/file.h"
 
 #include <fmt/ranges.h>
 
@@ -231,8 +232,7 @@ Result<Info> parse_info(const io::JsonView& json) {
 
 Result<Info> read_info(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "meta" / "info.json";
-  std::error_code failed;
-  if (!std::filesystem::exists(path, failed)) {
+  if (!io::path_exists(path)) {
     return not_found("{}: not a LeRobot data set: {} is missing", folder.string(), path.string());
   }
   SINEW_ASSIGN(const io::Json json, io::read_json_file(path));
