@@ -32,7 +32,7 @@ struct StateValues {
 struct Observation {
   std::span<const CameraFrames> video;  // any order, extra cameras are ignored
   std::span<const StateValues> state;   // any order, extra groups are ignored
-  std::string_view language;            // UTF-8
+  std::string_view language;            // UTF-8, up to 16 KiB and 2048 tokens
   std::span<const float>
       noise;  // [horizon, max_action_dim], or empty: drawn from the policy's seed
 };

@@ -66,8 +66,9 @@ struct PolicyInfo {
   std::vector<int64_t> video_deltas, state_deltas, action_deltas;
   std::vector<GroupShape> state, action;
   std::string language_key;
-  int64_t horizon = 0;       // action tokens of the network
-  int64_t action_steps = 0;  // rows of a decoded chunk
+  int64_t horizon = 0;             // action tokens of the network
+  int64_t checkpoint_horizon = 0;  // those of config.json (action_horizon)
+  int64_t action_steps = 0;        // rows of a decoded chunk: those of action_deltas
   int64_t max_action_dim = 0;
   int64_t denoising_steps = 0;
   std::string device, precision;

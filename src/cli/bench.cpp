@@ -1,5 +1,6 @@
 // `sinew bench`: how long each component of a call takes, what it had to do, and how far from the
 // machine's bounds that is.
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/bench_observation.h"
@@ -18,7 +19,6 @@
 #include "kernels/cpu/machine_bounds.h"
 #include "synth/checkpoint.h"
 
-#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -28,11 +28,6 @@ namespace sinew::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 Status check_options(const BenchOptions& options) {
   const bool has_checkpoint = !options.model.policy.model_path.empty();
@@ -254,7 +249,7 @@ Status run_calls(const BenchOptions& options, Policy& policy, const RandomObserv
     SINEW_TRY(InterruptGuard::check());
     const auto start = Clock::now();
     SINEW_TRY(call());
-    const double whole_ms = ms_since(start);
+    const double whole_ms = milliseconds_since(start);
     if (i == 0) {
       report.first_call_ms = whole_ms;
       report.first_tokenize_ms = chunks.front().timings.tokenize_ms;
@@ -359,7 +354,7 @@ Status run_bench(const BenchOptions& options, const FlagList& flags) {
   } else {
     result = bench_summary(report, has_colour(stdout));
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/philox.h"
+#include "preprocess/text/tokenizer.h"
 
 #include <algorithm>
 #include <array>
@@ -97,6 +98,10 @@ RandomObservation::RandomObservation(const PolicyInfo& info, FrameSize size, uin
 }
 
 Status set_text_tokens(const Policy& policy, int64_t text_tokens, RandomObservation& observation) {
+  if (text_tokens > preprocess::kMaxTextTokens) {
+    return usage_error("--text-tokens {}: a policy takes at most {}", text_tokens,
+                       preprocess::kMaxTextTokens);
+  }
   PreparedInputs inputs;
   const auto count = [&](std::string text) -> Result<int64_t> {
     observation.set_language(std::move(text));

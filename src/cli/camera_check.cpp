@@ -54,9 +54,8 @@ std::optional<Colour> feature_colour(const io::Json& stats, const std::string& f
 
 // The "stats" of one episode in meta/episodes_stats.jsonl (v2.1), or null.
 io::Json episode_stats(const dataset::Dataset& data, int64_t episode_index) {
-  std::error_code failed;
   const std::filesystem::path path = data.path() / "meta" / "episodes_stats.jsonl";
-  if (!std::filesystem::exists(path, failed)) {
+  if (!io::path_exists(path)) {
     return {};
   }
   const Result<std::string> text = io::read_file(path);

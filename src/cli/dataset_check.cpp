@@ -1,8 +1,10 @@
 #include "cli/dataset_check.h"
 
+#include "base/units.h"
 #include "cli/camera_check.h"
 #include "cli/statistics_comparison.h"
 #include "dataset/info.h"
+#include "io/file.h"
 #include "io/json.h"
 #include "preprocess/config/builtin_embodiments.h"
 
@@ -27,7 +29,6 @@ using preprocess::ProcessorConfig;
 // up to a share of 4 % what is further out was not part of the training.
 constexpr double kFarDeviations = 5;
 
-constexpr double kDegreesPerRadian = 57.29577951308232;
 // A data set is a part of the training, and may move half or twice as much.
 constexpr double kScaleTolerance = 2;
 
@@ -157,9 +158,8 @@ void check_group(const Dataset& data, const StatisticsPair& mean, const Statisti
 
 // The document of a file below meta/, or null.
 io::Json read_meta(const Dataset& data, const char* name) {
-  std::error_code failed;
   const std::filesystem::path path = data.path() / "meta" / name;
-  if (!std::filesystem::exists(path, failed)) {
+  if (!io::path_exists(path)) {
     return {};
   }
   Result<io::Json> json = io::read_json_file(path);
@@ -193,9 +193,11 @@ void check_frame_rate(const Dataset& data, const ProcessorConfig& config,
   const double fps = data.info().fps;
   if (episode != nullptr && differ(episode->recorded_fps(), fps)) {
     warnings.push_back(fmt::format(
-        "meta/info.json says {:g} frames a second, the time stamps of episode {} {:.4g}: a chunk "
-        "has one row a frame, so a robot that follows info.json moves {} than the demonstration",
-        fps, episode->index(), episode->recorded_fps(),
+        "meta/info.json {} {:g} frames a second, the time stamps of episode {} {:.4g}: a chunk "
+        "has one row a frame, so a robot that follows {} moves {} than the demonstration",
+        data.info().is_fps_assumed ? "does not say the rate, which is taken for" : "says", fps,
+        episode->index(), episode->recorded_fps(),
+        data.info().is_fps_assumed ? "that" : "info.json",
         fps > episode->recorded_fps() ? "faster" : "slower"));
   }
   const Result<dataset::Info> info = dataset::read_info(data.path());
@@ -210,9 +212,9 @@ void check_frame_rate(const Dataset& data, const ProcessorConfig& config,
     if (feature != info.value().features.end() && differ(feature->second.fps, fps)) {
       warnings.push_back(fmt::format(
           "camera \"{}\": meta/info.json says that its video has {:g} frames a second and the data "
-          "set {:g}: frames are taken by number, so they may not belong to the rows they are "
+          "set {:g}{}: frames are taken by number, so they may not belong to the rows they are "
           "shown with",
-          key, feature->second.fps, fps));
+          key, feature->second.fps, fps, data.info().is_fps_assumed ? " (assumed)" : ""));
     }
   }
 }
@@ -221,7 +223,7 @@ void check_frame_rate(const Dataset& data, const ProcessorConfig& config,
 
 std::vector<std::string> check_dataset(const Dataset& data, const ProcessorConfig& config,
                                        int64_t position) {
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = data.info().warnings;
   check_robot(data, config, warnings);
   check_camera_names(data, config.modalities.video.keys, warnings);
   const io::Json stats = read_meta(data, "stats.json");

@@ -1,6 +1,5 @@
 // `sinew doctor`: what this machine offers, and what to do about what it lacks. Bug reports paste
 // its --json.
-#include "base/error.h"
 #include "cli/json_text.h"
 #include "cli/system_info.h"
 #include "cli/terminal.h"
@@ -42,16 +41,17 @@ Finding check_extensions(const CpuInfo& cpu) {
 }
 
 Finding check_cores(const SystemInfo& info) {
-  const CpuInfo& cpu = info.cpu;
+  const int usable = info.processors.available;
+  const int physical = info.processors.physical_cores;
   Finding finding{"cores",
                   fmt::format("{} logical, {} physical, {} usable by this process",
-                              cpu.logical_cores, cpu.physical_cores, info.usable_cores),
+                              info.cpu.logical_cores, physical, usable),
                   ""};
-  if (cpu.physical_cores > 0 && info.usable_cores > 0 && info.usable_cores < cpu.physical_cores) {
+  if (usable < physical) {
     finding.advice = fmt::format(
         "only {} cores may be used: widen the container's or taskset's "
         "limit, or give --threads {}",
-        info.usable_cores, info.usable_cores);
+        usable, usable);
   }
   return finding;
 }
@@ -141,8 +141,8 @@ Status run_doctor(const DoctorOptions& options, const FlagList&) {
           {{"total", info.memory.total_bytes}, {"available", info.memory.available_bytes}}},
          {"cores",
           {{"logical", info.cpu.logical_cores},
-           {"physical", info.cpu.physical_cores},
-           {"usable", info.usable_cores}}},
+           {"physical", info.processors.physical_cores},
+           {"usable", info.processors.available}}},
          {"vector_extensions", vector_extensions(info.cpu)}});
   } else {
     Table table({"sinew " + std::string(kVersion), ""});
@@ -156,7 +156,7 @@ Status run_doctor(const DoctorOptions& options, const FlagList&) {
     result = table.text(has_colour(stdout)) + "\n" +
              (advice.empty() ? "Nothing to do.\n" : "What to do:\n" + advice);
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli

@@ -31,8 +31,8 @@ Environment read_environment() {
 #endif
   e.cpu = system.cpu.model.empty() ? "unknown" : system.cpu.model;
   e.logical_cores = system.cpu.logical_cores;
-  e.physical_cores = system.cpu.physical_cores;
-  e.usable_cores = system.usable_cores;
+  e.physical_cores = system.processors.physical_cores;
+  e.usable_cores = system.processors.available;
   const std::string governor = read_proc("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   e.governor = governor.substr(0, governor.find('\n'));
   e.instruction_sets = vector_extensions(system.cpu);

@@ -1,10 +1,12 @@
 // `sinew eval`: open-loop evaluation over recorded trajectories (spec/dataset.md section 6).
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/action_file.h"
 #include "cli/dataset_check.h"
 #include "cli/eval_report.h"
 #include "cli/flag_value.h"
+#include "cli/horizon_comparison.h"
 #include "cli/json_text.h"
 #include "cli/policy_run.h"
 #include "cli/terminal.h"
@@ -22,13 +24,25 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <set>
+#include <span>
 #include <utility>
 
 namespace sinew::cli {
 namespace {
+
+Status check_plot_paths(const EvalOptions& options) {
+  for (const int64_t id : options.traj_ids) {
+    SINEW_ASSIGN(const auto targets,
+                 eval::plot_targets(options.save_plot_path, id, options.traj_ids.size() > 1));
+    if (targets.size() > 1) {
+      return check_folder_creatable("save-plot-path", options.save_plot_path);
+    }
+    SINEW_TRY(io::check_writable(targets.front().path));
+  }
+  return {};
+}
 
 // Everything that can be refused without reading a checkpoint or a data set.
 Status check_options(const EvalOptions& options, const FlagList& flags) {
@@ -54,19 +68,17 @@ Status check_options(const EvalOptions& options, const FlagList& flags) {
       flags.given("skip-timing-steps")) {
     return usage_error("--skip-timing-steps shapes figures that --no-get-performance-stats hides");
   }
+  if (!options.get_performance_stats && flags.given("compare-horizons") &&
+      options.compare_horizons) {
+    return usage_error("--compare-horizons compares figures that --no-get-performance-stats hides");
+  }
   if (!options.save_actions.empty()) {
     SINEW_TRY(eval::check_saved_actions_path(options.save_actions));
     SINEW_TRY(check_not_input("save-actions", options.save_actions, "noise", options.model.noise));
     SINEW_TRY(io::check_writable(options.save_actions));
   }
-  if (!options.save_plot_path.empty()) {
-    SINEW_ASSIGN(const auto targets, eval::plot_targets(options.save_plot_path, 0, false));
-    if (targets.size() > 1) {
-      return check_folder_creatable("save-plot-path", options.save_plot_path);
-    }
-    return io::check_writable(targets.front().path);
-  }
-  return {};
+  SINEW_TRY(check_dump_folder(options.model));
+  return options.save_plot_path.empty() ? Status() : check_plot_paths(options);
 }
 
 // A data set without readable statistics is no complete one (spec/dataset.md section 1), although
@@ -74,8 +86,7 @@ Status check_options(const EvalOptions& options, const FlagList& flags) {
 Status check_statistics_file(const dataset::Dataset& data) {
   const std::filesystem::path path = data.path() / "meta" / "stats.json";
   const std::string remedy = fmt::format("`sinew stats {}` writes it", data.path().string());
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
+  if (!io::path_exists(path)) {
     return not_found("{} is missing; {}", path.string(), remedy);
   }
   SINEW_ASSIGN(const io::Json document, io::read_json_file(path));
@@ -87,8 +98,14 @@ Status check_statistics_file(const dataset::Dataset& data) {
 }
 
 // What is going to run, before it does (spec/seed-features.md 16).
-void log_settings(const EvalOptions& options, const PolicyInfo& info) {
+void log_settings(const EvalOptions& options, const PolicyInfo& info,
+                  std::span<const OtherHorizon> others) {
   const int64_t horizon = options.action_horizon.value_or(std::min<int64_t>(16, info.action_steps));
+  std::string again;
+  for (const OtherHorizon& other : others) {
+    again += fmt::format("{}{} action tokens ({})", again.empty() ? "" : " and ", other.tokens,
+                         other.source);
+  }
   log_info("{}",
            listing({{"model", options.model.policy.model_path},
                     {"data set", options.dataset_path},
@@ -97,6 +114,10 @@ void log_settings(const EvalOptions& options, const PolicyInfo& info) {
                     {"steps", fmt::format("at most {}", options.steps)},
                     {"action horizon", fmt::format("{} of {} predicted rows; {} action tokens",
                                                    horizon, info.action_steps, info.horizon)},
+                    {"other horizons", again.empty() ? "none"
+                                                     : again + ": the same steps once more; "
+                                                               "--no-compare-horizons leaves "
+                                                               "them out"},
                     {"denoising steps", std::to_string(info.denoising_steps)},
                     {"warm-up steps", std::to_string(options.skip_timing_steps)},
                     {"mode", fmt::format("{} on {}", info.precision, info.device)},
@@ -184,34 +205,42 @@ io::Json memory_json(const EvalCosts& costs) {
           {"peak_resident", costs.peak_resident_bytes}};
 }
 
-io::Json document(const EvalOptions& options, const FlagList& flags, const PolicyInfo& info,
-                  const std::vector<std::string>& warnings, const eval::OpenLoopReport& report,
-                  const EvalCosts& costs, const std::vector<std::string>& written) {
-  io::Json json = eval::report_json(report, options.get_performance_stats);
+// What ran, and what came of it.
+struct Evaluation {
+  PolicyInfo info;
+  std::vector<std::string> warnings;
+  std::vector<OtherHorizon> others;
+  eval::OpenLoopReport report;
+  EvalCosts costs;
+  std::vector<std::string> written;  // files
+};
+
+io::Json document(const EvalOptions& options, const FlagList& flags, const Evaluation& run) {
+  io::Json json = eval::report_json(run.report, options.get_performance_stats);
   json["options"] = options_json(flags);
-  json["config"] = config_json(info);
-  json["notices"] = info.notices;
-  json["warnings"] = warnings;
-  json["files"] = written;
+  json["config"] = config_json(run.info);
+  json["notices"] = run.info.notices;
+  json["warnings"] = run.warnings;
+  json["files"] = run.written;
   if (options.get_performance_stats) {
-    json["memory_bytes"] = memory_json(costs);
-    json["initialisation_ms"] = {{"model", costs.model_load_ms},
-                                 {"dataset", costs.dataset_load_ms}};
+    json["other_horizons"] = horizons_json(run.others);
+    json["memory_bytes"] = memory_json(run.costs);
+    json["initialisation_ms"] = {{"model", run.costs.model_load_ms},
+                                 {"dataset", run.costs.dataset_load_ms}};
   }
   return json;
 }
 
 Result<std::unique_ptr<dataset::Dataset>> open_dataset(const EvalOptions& options,
-                                                       EvalCosts& costs) {
+                                                       double& load_ms) {
   dataset::DatasetOptions dataset_options;
   dataset_options.index_mode =
       options.index_mode == "python" ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   SINEW_ASSIGN(std::unique_ptr<dataset::Dataset> data,
                dataset::Dataset::open(options.dataset_path, dataset_options));
   SINEW_TRY(check_statistics_file(*data));
-  costs.dataset_load_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  load_ms = milliseconds_since(start);
   for (const std::string& notice : data->info().notices) {
     log_info("notice: {}", notice);
   }
@@ -229,22 +258,23 @@ std::string profile_text(const EvalOptions& options, const eval::OpenLoopReport&
 }
 
 // The result for people.
-std::string page(const EvalOptions& options, const eval::OpenLoopReport& report,
-                 const EvalCosts& costs, const std::string& profile,
-                 const std::vector<std::string>& written) {
-  std::string out = options.get_performance_stats
-                        ? eval_summary(report, costs, options.skip_timing_steps, has_colour(stdout))
-                        : fmt::format("{} trajectories predicted\n", report.trajectories.size());
+std::string page(const EvalOptions& options, const Evaluation& run, const std::string& profile) {
+  std::string out =
+      options.get_performance_stats
+          ? eval_summary(run.report, run.costs, options.skip_timing_steps, has_colour(stdout))
+          : fmt::format("{} trajectories predicted\n", run.report.trajectories.size());
   out += profile.empty() ? "" : "\n" + profile;
-  for (const std::string& path : written) {
+  for (const std::string& path : run.written) {
     out += fmt::format("\nwritten {}", path);
   }
-  out += written.empty() ? "" : "\n";
+  out += run.written.empty() ? "" : "\n";
   return out;
 }
 
-Result<eval::OpenLoopReport> evaluate(const EvalOptions& options, PolicySource& source,
-                                      const dataset::Dataset& data, eval::NoiseSequence& noise) {
+// `label` is what the progress bar begins with.
+Result<eval::OpenLoopReport> evaluate(const EvalOptions& options, const std::string& label,
+                                      eval::ChunkSource& source, const dataset::Dataset& data,
+                                      eval::NoiseSequence& noise) {
   eval::OpenLoopOptions open_loop;
   open_loop.trajectories = options.traj_ids;
   open_loop.max_steps = options.steps;
@@ -252,11 +282,56 @@ Result<eval::OpenLoopReport> evaluate(const EvalOptions& options, PolicySource& 
   open_loop.action_keys = options.modality_keys;
   open_loop.skip_timing_steps = options.skip_timing_steps;
   ProgressBar bar(options.output.quiet);
-  open_loop.on_progress = [&bar](const eval::OpenLoopProgress& at) {
-    bar.update(fmt::format("trajectory {} ({} of {})", at.id, at.trajectory + 1, at.trajectories),
-               at.step, at.steps);
+  open_loop.on_progress = [&](const eval::OpenLoopProgress& at) {
+    bar.update(
+        fmt::format("{}trajectory {} ({} of {})", label, at.id, at.trajectory + 1, at.trajectories),
+        at.step, at.steps);
   };
   return eval::evaluate_open_loop(source, data, open_loop, noise);
+}
+
+// --compare-horizons: what else is evaluated, or why nothing is.
+std::vector<OtherHorizon> horizons_to_compare(const EvalOptions& options, const FlagList& flags,
+                                              const PolicyInfo& info) {
+  std::vector<OtherHorizon> others = other_horizons(info);
+  if (others.empty() && flags.given("compare-horizons")) {
+    log_info(
+        "notice: --compare-horizons has no effect: config.json and delta_indices agree on {} "
+        "action tokens",
+        info.action_steps);
+  }
+  if (!options.compare_horizons || !options.get_performance_stats) {
+    others.clear();
+  }
+  return others;
+}
+
+// The chosen policy: loaded, held against the data set, evaluated, its files written, and freed.
+Result<Evaluation> run_chosen(const EvalOptions& options, const FlagList& flags,
+                              const dataset::Dataset& data, eval::NoiseSequence noise) {
+  Evaluation run;
+  SINEW_ASSIGN(LoadedPolicy loaded, load_policy(options.model));
+  run.costs.model_load_ms = loaded.load_ms;
+  run.info = loaded.policy.info();
+  if (!options.save_plot_path.empty()) {
+    SINEW_ASSIGN(const auto targets, eval::plot_targets(options.save_plot_path, 0, false));
+    SINEW_TRY(eval::check_plot_size(targets, compared_dims(options, run.info)));
+  }
+  run.others = horizons_to_compare(options, flags, run.info);
+  log_settings(options, run.info, run.others);
+  SINEW_ASSIGN(run.warnings, warn_about_dataset(options, run.info, data));
+  PolicySource source(loaded.policy);
+  SINEW_ASSIGN(run.report, evaluate(options, "", source, data, noise));
+  run.costs.policy_memory = loaded.policy.memory();
+  run.costs.peak_resident_bytes = peak_resident_bytes();
+  if (!options.save_plot_path.empty()) {
+    SINEW_TRY(write_plots(options, run.report, run.written));
+  }
+  if (!options.save_actions.empty()) {
+    SINEW_TRY(eval::save_actions(options.save_actions, run.report));
+    run.written.push_back(options.save_actions);
+  }
+  return run;
 }
 
 }  // namespace
@@ -268,41 +343,30 @@ Status run_eval(const EvalOptions& options, const FlagList& flags) {
   if (!options.model.noise.empty()) {
     SINEW_ASSIGN(noise, eval::NoiseSequence::read(options.model.noise));
   }
-  EvalCosts costs;
-  SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data, open_dataset(options, costs));
-  SINEW_ASSIGN(LoadedPolicy loaded, load_policy(options.model));
-  costs.model_load_ms = loaded.load_ms;
-  const PolicyInfo& info = loaded.policy.info();
-  if (!options.save_plot_path.empty()) {
-    SINEW_ASSIGN(const auto targets, eval::plot_targets(options.save_plot_path, 0, false));
-    SINEW_TRY(eval::check_plot_size(targets, compared_dims(options, info)));
+  double dataset_load_ms = 0;
+  SINEW_ASSIGN(const std::unique_ptr<dataset::Dataset> data,
+               open_dataset(options, dataset_load_ms));
+  SINEW_ASSIGN(Evaluation run, run_chosen(options, flags, *data, noise));
+  run.costs.dataset_load_ms = dataset_load_ms;
+  const std::string profile = profile_text(options, run.report);
+  if (!options.output.json) {  // before the comparison: nobody waits for what is there
+    SINEW_TRY(print_result(page(options, run, profile)));
   }
-  log_settings(options, info);
-  SINEW_ASSIGN(const std::vector<std::string> warnings, warn_about_dataset(options, info, *data));
-  PolicySource source(loaded.policy);
-  SINEW_ASSIGN(const eval::OpenLoopReport report, evaluate(options, source, *data, noise));
-  costs.policy_memory = loaded.policy.memory();
-  costs.peak_resident_bytes = peak_resident_bytes();
-
-  std::vector<std::string> written;
-  if (!options.save_plot_path.empty()) {
-    SINEW_TRY(write_plots(options, report, written));
+  for (OtherHorizon& other : run.others) {
+    const auto again = [&](eval::ChunkSource& source, eval::NoiseSequence& same_noise) {
+      return evaluate(options, fmt::format("{} action tokens, ", other.tokens), source, *data,
+                      same_noise);
+    };
+    evaluate_horizon(options.model, noise, again, other);
   }
-  if (!options.save_actions.empty()) {
-    SINEW_TRY(eval::save_actions(options.save_actions, report));
-    written.push_back(options.save_actions);
-  }
-  std::string result;
-  const std::string profile = profile_text(options, report);
   if (options.output.json) {
-    result = json_text(document(options, flags, info, warnings, report, costs, written), -1);
     if (!profile.empty()) {
       log_info("{}", profile);
     }
-  } else {
-    result = page(options, report, costs, profile, written);
+    return print_result(json_text(document(options, flags, run), -1));
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return run.others.empty() ? Status()
+                            : print_result("\n" + horizons_text(run.others, run.info, run.report));
 }
 
 }  // namespace sinew::cli

@@ -85,6 +85,7 @@ Status run_infer(const InferOptions& options, const FlagList& flags) {
     SINEW_TRY(check_not_input("output", options.output_path, "observation", options.observation));
     SINEW_TRY(io::check_writable(options.output_path));
   }
+  SINEW_TRY(check_dump_folder(options.model));
   SINEW_ASSIGN(const ObservationFile file, read_observation_file(options.observation));
   eval::NoiseSequence noise;
   if (!options.model.noise.empty()) {
@@ -128,7 +129,7 @@ Status run_infer(const InferOptions& options, const FlagList& flags) {
       result += "\n" + table;
     }
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 }  // namespace sinew::cli

@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "dataset/dataset.h"
 #include "io/checkpoint.h"
+#include "io/file.h"
 #include "preprocess/config/processor_config.h"
 
 #include <fmt/ranges.h>
@@ -50,7 +51,7 @@ Status print_sections(const std::vector<Section>& sections, bool as_json) {
       result += (result.empty() ? "" : "\n") + section.text;
     }
   }
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 std::vector<std::string> keys_of(const io::Json& object) {
@@ -310,14 +311,18 @@ Status inspect_dataset(const InspectOptions& options, const FlagList& flags) {
                                {"robot", info.robot_type.empty() ? "not said" : info.robot_type},
                                {"episodes", std::to_string(info.episodes)},
                                {"frames", std::to_string(info.frames)},
-                               {"frames a second", fmt::format("{:g}", info.fps)}}),
+                               {"frames a second",
+                                fmt::format("{:g}{}", info.fps,
+                                            info.is_fps_assumed ? " (assumed: not said)" : "")}}),
                       {{"path", data->path().string()},
                        {"version", info.version},
                        {"robot_type", info.robot_type},
                        {"episodes", info.episodes},
                        {"frames", info.frames},
                        {"fps", info.fps},
-                       {"notices", info.notices}}});
+                       {"is_fps_assumed", info.is_fps_assumed},
+                       {"notices", info.notices},
+                       {"warnings", info.warnings}}});
   Table table({"group", "column", "slice", "joints"});
   io::Json json = io::Json::object();
   add_groups("state", info.state, table, json);
@@ -333,6 +338,9 @@ Status inspect_dataset(const InspectOptions& options, const FlagList& flags) {
   sections.push_back({"groups", table.text(has_colour(stdout)), json});
   for (const std::string& notice : info.notices) {
     log_info("notice: {}", notice);
+  }
+  for (const std::string& warning : info.warnings) {
+    log_warning("{}", warning);
   }
   return print_sections(sections, options.output.json);
 }
@@ -350,8 +358,7 @@ Status run_inspect(const InspectOptions& options, const FlagList& flags) {
   if (options.stage > 4) {
     return usage_error("--stage {}: the stages are 0 to 4", options.stage);
   }
-  std::error_code error;
-  if (std::filesystem::exists(path / "meta" / "info.json", error)) {
+  if (io::path_exists(path / "meta" / "info.json")) {
     return inspect_dataset(options, flags);
   }
   return inspect_checkpoint(options, flags);

@@ -39,9 +39,7 @@ Status run_verb(const Verb& verb, const Words& words) {
   FlagList flags;
   declare_flags(flags, options);
   if (asks_for_help(words)) {
-    return print_result(help_text(verb.name, verb.summary, flags))
-               ? Status()
-               : internal_error("stdout cannot be written");
+    return print_result(help_text(verb.name, verb.summary, flags));
   }
   SINEW_TRY(parse_flags(verb.name, words, flags));
   if (options.output.quiet && options.output.verbose) {
@@ -96,12 +94,10 @@ Status run_words(const Words& words) {
   }
   const std::string& name = words.front();
   if (name == "--help" || name == "-h" || name == "help") {
-    return print_result(overview()) ? Status() : internal_error("stdout cannot be written");
+    return print_result(overview());
   }
   if (name == "--version") {
-    return print_result(fmt::format("sinew {}\n", kVersion))
-               ? Status()
-               : internal_error("stdout cannot be written");
+    return print_result(fmt::format("sinew {}\n", kVersion));
   }
   Words names;
   for (const Verb& verb : kVerbs) {

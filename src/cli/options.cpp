@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include "synth/profile.h"
+
 namespace sinew::cli {
 namespace {
 
@@ -104,6 +106,22 @@ void declare_original(FlagList& flags, OriginalBackendOptions& original) {
       .ignored("it has no effect in the original either; see --precision");
 }
 
+// What every verb has that runs a policy on observations of the user's.
+void declare_run(FlagList& flags, ModelOptions& model, OriginalBackendOptions& original,
+                 OutputOptions& output) {
+  declare_model(flags, model);
+  declare_noise(flags, model);
+  declare_diagnosis(flags, model);
+  declare_output(flags, output);
+  declare_original(flags, original);
+}
+
+// Of made-up checkpoints.
+std::vector<std::string> profile_names() {
+  const auto names = synth::profile_names();
+  return {names.begin(), names.end()};
+}
+
 }  // namespace
 
 void declare_flags(FlagList& flags, InferOptions& options) {
@@ -117,11 +135,7 @@ void declare_flags(FlagList& flags, InferOptions& options) {
       .add("output", &options.output_path,
            "write the actions: .json, .npz or .safetensors; default: JSON on stdout")
       .value_name("FILE");
-  declare_model(flags, options.model);
-  declare_noise(flags, options.model);
-  declare_diagnosis(flags, options.model);
-  declare_output(flags, options.output);
-  declare_original(flags, options.original);
+  declare_run(flags, options.model, options.original, options.output);
 }
 
 void declare_flags(FlagList& flags, EvalOptions& options) {
@@ -151,17 +165,16 @@ void declare_flags(FlagList& flags, EvalOptions& options) {
       .at_least(0);
   flags.add("get-performance-stats", &options.get_performance_stats,
             "metrics, timing and memory; without it the run only predicts");
+  flags.add("compare-horizons", &options.compare_horizons,
+            "where config.json and delta_indices disagree on the horizon, evaluate the other one "
+            "too, which takes as long again");
   flags
       .add("save-plot-path", &options.save_plot_path,
            "predicted against recorded actions: .png, .svg, or a folder for both")
       .value_name("PATH");
   flags.add("save-actions", &options.save_actions, "predicted actions: .npy, .npz, .csv or .json")
       .value_name("FILE");
-  declare_model(flags, options.model);
-  declare_noise(flags, options.model);
-  declare_diagnosis(flags, options.model);
-  declare_output(flags, options.output);
-  declare_original(flags, options.original);
+  declare_run(flags, options.model, options.original, options.output);
   flags.add("video-backend", &options.video_backend, "video decoder of the original")
       .choices({"torchcodec", "decord", "torchvision_av", "pyav", "opencv", "ffmpeg"})
       .ignored("sinew has one decoder, exact by frame index for every file");
@@ -227,7 +240,7 @@ void declare_flags(FlagList& flags, BenchOptions& options) {
   flags
       .add("synthetic", &options.synthetic,
            "in place of CHECKPOINT: made-up weights at these sizes, in a temporary folder")
-      .choices({"n1.6-3b", "nano"});
+      .choices(profile_names());
   flags
       .add("views", &options.views,
            "frames a call, over all cameras and times; default: the checkpoint's")
@@ -249,7 +262,7 @@ void declare_flags(FlagList& flags, BenchOptions& options) {
 void declare_flags(FlagList& flags, SynthOptions& options) {
   flags.group("Checkpoint");
   flags.positional("profile", &options.profile, "whose sizes: GR00T N1.6 or a small test network")
-      .choices({"n1.6-3b", "nano"})
+      .choices(profile_names())
       .value_name("n1.6-3b|nano");
   flags.add("output", &options.output_path, "folder to write; it may not exist, or be empty")
       .value_name("DIR");

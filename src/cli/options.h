@@ -58,6 +58,7 @@ struct EvalOptions {
   std::string video_backend = "torchcodec";
   int64_t skip_timing_steps = 1;
   bool get_performance_stats = true;
+  bool compare_horizons = true;
   std::string save_plot_path;
   std::string save_actions;
   std::string host = "127.0.0.1";

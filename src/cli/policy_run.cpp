@@ -1,14 +1,14 @@
 #include "cli/policy_run.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/terminal.h"
+#include "io/file.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <utility>
 #include <vector>
@@ -25,23 +25,26 @@ Status check_folder_creatable(const std::string& flag, const std::string& path) 
     return bad_input("--{} {}: {} is not a folder; name a folder that exists or can be created",
                      flag, path, at.string());
   }
-  if (access(at.c_str(), W_OK | X_OK) != 0) {
-    return bad_input("--{} {}: {} is not writable; choose another folder", flag, path, at.string());
+  if (const Status status = io::check_writable(at / ".sinew-probe"); !status.ok()) {
+    return bad_input("--{} {}: {} takes no files ({}); choose another folder", flag, path,
+                     at.string(), status.message());
   }
   return {};
+}
+
+Status check_dump_folder(const ModelOptions& options) {
+  return options.policy.dump_sites.empty()
+             ? Status()
+             : check_folder_creatable("dump-sites", options.policy.dump_sites);
 }
 
 Result<LoadedPolicy> load_policy(const ModelOptions& options) {
   if (options.policy.model_path.empty()) {
     return usage_error("CHECKPOINT is missing: name the checkpoint folder, or give --model-path");
   }
-  if (!options.policy.dump_sites.empty()) {
-    SINEW_TRY(check_folder_creatable("dump-sites", options.policy.dump_sites));
-  }
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   SINEW_ASSIGN(Policy policy, Policy::load(options.policy));
-  const std::chrono::duration<double, std::milli> elapsed =
-      std::chrono::steady_clock::now() - start;
+  const double load_ms = milliseconds_since(start);
   if (options.profile) {
     policy.set_stage_timing(true);
   }
@@ -53,9 +56,9 @@ Result<LoadedPolicy> load_policy(const ModelOptions& options) {
     log_warning("{}", warning);
   }
   log_info("{} on {} in {}, loaded in {:.0f} ms; {} action tokens are computed, {} rows decoded",
-           info.embodiment_tag, info.device, info.precision, elapsed.count(), info.horizon,
+           info.embodiment_tag, info.device, info.precision, load_ms, info.horizon,
            info.action_steps);
-  return LoadedPolicy{std::move(policy), elapsed.count()};
+  return LoadedPolicy{std::move(policy), load_ms};
 }
 
 Status check_original(const OriginalBackendOptions& original, const FlagList& flags) {

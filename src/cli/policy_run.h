@@ -31,8 +31,7 @@ struct LoadedPolicy {
   double load_ms = 0;
 };
 
-// Checks what can be checked without weights (kUsage: no checkpoint named; kBadInput: a dump folder
-// that cannot be made), loads, and prints the policy's notices and the horizon on stderr.
+// Loads (kUsage: no checkpoint named), and prints the policy's notices and the horizon on stderr.
 Result<LoadedPolicy> load_policy(const ModelOptions& options);
 
 // Stops what sinew cannot honour: --inference-mode tensorrt (kUnsupported). Notes the flag when it
@@ -54,5 +53,8 @@ size_t peak_resident_bytes();
 
 // Fails (kBadInput) unless `path` is a folder files can be written to, or could be created.
 Status check_folder_creatable(const std::string& flag, const std::string& path);
+
+// The same for --dump-sites, when it is given.
+Status check_dump_folder(const ModelOptions& options);
 
 }  // namespace sinew::cli

@@ -27,8 +27,7 @@ constexpr std::array<const char*, 6> kNames{"mean", "std", "min", "max", "q01", 
 
 // The document of a statistics file; an empty object when there is none, or with --refresh.
 Result<io::Json> read_existing(const std::filesystem::path& path, bool refresh) {
-  std::error_code error;
-  if (refresh || !std::filesystem::exists(path, error)) {
+  if (refresh || !io::path_exists(path)) {
     return io::Json::object();
   }
   SINEW_ASSIGN(io::Json document, io::read_json_file(path));
@@ -167,7 +166,9 @@ Status write_statistics(const StatisticsFile& file) {
 }
 
 Status compute(const StatsOptions& options, const dataset::Dataset& data) {
-  SINEW_TRY(io::check_writable(data.path() / "meta" / "stats.json"));
+  for (const char* name : {"stats.json", "relative_stats.json"}) {
+    SINEW_TRY(io::check_writable(data.path() / "meta" / name));
+  }
   SINEW_ASSIGN(const std::optional<preprocess::Modalities> modalities, settle_modalities(options));
   std::vector<StatisticsFile> files;
   SINEW_ASSIGN(StatisticsFile columns, column_statistics(options, data));
@@ -192,7 +193,7 @@ Status compute(const StatsOptions& options, const dataset::Dataset& data) {
   }
   const std::string result =
       options.output.json ? json_text({{"files", written}}, -1) : table.text(has_colour(stdout));
-  return print_result(result) ? Status() : internal_error("stdout cannot be written");
+  return print_result(result);
 }
 
 Status report_differences(const StatsOptions& options, const std::string& tag,
@@ -219,9 +220,7 @@ Status report_differences(const StatsOptions& options, const std::string& tag,
           ? json_text({{"embodiment_tag", tag}, {"largest", largest}, {"differences", list}}, -1)
           : fmt::format("{}\nlargest difference of {}: {:.3g} standard deviations\n",
                         table.text(has_colour(stdout)), tag, largest);
-  if (!print_result(result)) {
-    return internal_error("stdout cannot be written");
-  }
+  SINEW_TRY(print_result(result));
   if (options.max_difference && largest > *options.max_difference) {
     return error(Code::kThreshold,
                  "the statistics differ by {:.3g} standard deviations, --max-difference is {:.3g}",

@@ -1,14 +1,12 @@
 #include "cli/system_info.h"
 
 #include <link.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 namespace sinew::cli {
@@ -50,12 +48,6 @@ NvidiaInfo read_nvidia() {
                    });
   }
   return info;
-}
-
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
 }
 
 using Libraries = std::vector<std::pair<std::string, std::string>>;
@@ -109,17 +101,11 @@ bool CpuInfo::has(std::string_view flag) const {
 
 CpuInfo parse_cpuinfo(std::string_view text) {
   CpuInfo info;
-  std::set<std::pair<std::string, std::string>> cores;  // (package, core)
-  std::string package;
   for_each_field(text, [&](std::string_view name, std::string_view value) {
     if (name == "processor") {
       ++info.logical_cores;
     } else if (name == "model name" || name == "Model") {
       info.model = value;
-    } else if (name == "physical id") {
-      package = value;
-    } else if (name == "core id") {
-      cores.emplace(package, value);
     } else if ((name == "flags" || name == "Features") && info.flags.empty()) {
       std::istringstream words{std::string(value)};
       for (std::string word; words >> word;) {
@@ -127,7 +113,6 @@ CpuInfo parse_cpuinfo(std::string_view text) {
       }
     }
   });
-  info.physical_cores = static_cast<int>(cores.size());
   return info;
 }
 
@@ -151,7 +136,7 @@ MemoryInfo parse_meminfo(std::string_view text) {
 SystemInfo read_system_info() {
   SystemInfo info;
   info.cpu = parse_cpuinfo(read_proc("/proc/cpuinfo"));
-  info.usable_cores = usable_cores();
+  info.processors = engine::processors();
   info.memory = parse_meminfo(read_proc("/proc/meminfo"));
   info.nvidia = read_nvidia();
   dl_iterate_phdr(add_library, &info.libraries);

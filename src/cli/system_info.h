@@ -1,6 +1,8 @@
 // What the machine offers, read from /proc and the libraries: the facts behind `sinew doctor`.
 #pragma once
 
+#include "engine/processors.h"
+
 #include <cstddef>
 #include <filesystem>
 #include <string>
@@ -13,7 +15,6 @@ namespace sinew::cli {
 struct CpuInfo {
   std::string model;               // empty where the system does not say
   int logical_cores = 0;           // of the machine
-  int physical_cores = 0;          // 0: unknown
   std::vector<std::string> flags;  // as /proc/cpuinfo names them
 
   bool has(std::string_view flag) const;
@@ -37,7 +38,7 @@ struct NvidiaInfo {
 
 struct SystemInfo {
   CpuInfo cpu;
-  int usable_cores = 0;  // that this process may run on
+  engine::Processors processors;
   MemoryInfo memory;
   NvidiaInfo nvidia;
   std::vector<std::pair<std::string, std::string>>

@@ -1,5 +1,7 @@
 #include "cli/terminal.h"
 
+#include "base/error.h"
+
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -153,9 +155,10 @@ std::string progress_line(std::string_view label, int64_t done, int64_t total, i
                      std::string(static_cast<size_t>(cells - filled), '.'), percent);
 }
 
-bool print_result(std::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-         std::fflush(stdout) == 0;
+Status print_result(std::string_view text) {
+  const bool is_taken =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  return is_taken ? Status() : internal_error("stdout cannot be written");
 }
 
 }  // namespace sinew::cli

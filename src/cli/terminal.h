@@ -2,6 +2,8 @@
 // never with NO_COLOR or --quiet.
 #pragma once
 
+#include "sinew/result.h"
+
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -63,7 +65,7 @@ class ProgressBar {
 // "label  [#####.....]  42 %" cut to `width` columns. Pure, for tests.
 std::string progress_line(std::string_view label, int64_t done, int64_t total, int width);
 
-// Writes a result to stdout and reports when stdout does not take it: false.
-bool print_result(std::string_view text);
+// Writes a result to stdout; kInternal when stdout does not take it.
+Status print_result(std::string_view text);
 
 }  // namespace sinew::cli

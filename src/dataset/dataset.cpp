@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "dataset/lerobot.h"
 #include "dataset/modality_json.h"
+#include "io/file.h"
 #include "io/json.h"
 
 #include <utility>
@@ -68,6 +69,12 @@ Status finish_meta(LeRobotMeta& meta) {
   DatasetInfo& summary = meta.summary;
   summary.version = meta.info.version;
   summary.fps = meta.info.fps;
+  summary.is_fps_assumed = meta.info.is_fps_assumed;
+  if (summary.is_fps_assumed) {
+    summary.warnings.push_back(fmt::format(
+        "{}: \"fps\" is missing: {:g} frames a second are assumed; add the rate of the recording",
+        (meta.folder / "meta" / "info.json").string(), summary.fps));
+  }
   summary.robot_type = meta.info.robot_type;
   summary.episodes = static_cast<int64_t>(meta.episodes.size());
   int64_t untold = 0;
@@ -81,14 +88,13 @@ Status finish_meta(LeRobotMeta& meta) {
                     "empty",
                     untold, meta.episodes.size()));
   }
-  std::error_code failed;
-  if (!std::filesystem::exists(meta.folder / "meta" / "stats.json", failed)) {
+  if (!io::path_exists(meta.folder / "meta" / "stats.json")) {
     summary.notices.push_back(fmt::format(
         "meta/stats.json is missing: the original's loader wants it, and `sinew stats {}` makes it",
         meta.folder.string()));
   }
   const std::filesystem::path path = meta.folder / "meta" / "modality.json";
-  if (std::filesystem::exists(path, failed)) {
+  if (io::path_exists(path)) {
     SINEW_ASSIGN(const io::Json json, io::read_json_file(path));
     return parse_modality({json, path.string()}, meta.info, summary);
   }

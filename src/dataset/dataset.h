@@ -36,6 +36,7 @@ struct GroupInfo {
 struct DatasetInfo {
   std::string version;  // "v2.1"
   double fps = 30;
+  bool is_fps_assumed = false;  // meta/info.json does not say
   int64_t episodes = 0;
   int64_t frames = 0;  // sum of episode lengths
   std::string robot_type;
@@ -43,6 +44,7 @@ struct DatasetInfo {
   std::map<std::string, std::string> cameras;      // group name -> feature
   std::map<std::string, std::string> annotations;  // group name -> column
   std::vector<std::string> notices;                // what was assumed or ignored
+  std::vector<std::string> warnings;               // what is probably wrong
 };
 
 // One step: what the policy is shown and the recorded actions.

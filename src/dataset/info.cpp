@@ -2,6 +2,7 @@
 #include "dataset/info.h"
 
 #include "base/error.h"
+#include "io/file.h"
 
 #include <fmt/ranges.h>
 
@@ -211,6 +212,7 @@ Result<Info> parse_info(const io::JsonView& json) {
   if (json.has("fps")) {
     SINEW_ASSIGN(const io::JsonView fps, json.at("fps"));
     SINEW_ASSIGN(info.fps, fps.as_number());
+    info.is_fps_assumed = false;
     if (!std::isfinite(info.fps) || info.fps <= 0) {
       return fps.error_here(fmt::format("expected a positive number, found {}", info.fps));
     }
@@ -230,8 +232,7 @@ Result<Info> parse_info(const io::JsonView& json) {
 
 Result<Info> read_info(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "meta" / "info.json";
-  std::error_code failed;
-  if (!std::filesystem::exists(path, failed)) {
+  if (!io::path_exists(path)) {
     return not_found("{}: not a LeRobot data set: {} is missing", folder.string(), path.string());
   }
   SINEW_ASSIGN(const io::Json json, io::read_json_file(path));

@@ -69,6 +69,7 @@ struct Info {
   std::optional<PathTemplate> video_path;
   int64_t chunks_size = 1000;  // episodes a chunk (v2)
   double fps = 30;
+  bool is_fps_assumed = true;  // the file does not say
   std::string robot_type;
   std::map<std::string, Feature> features;
 

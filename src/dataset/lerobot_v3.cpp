@@ -285,8 +285,7 @@ Status read_episodes(LeRobotMeta& meta, EpisodePlaces& places) {
 Status read_tasks(LeRobotMeta& meta) {
   const std::filesystem::path path = meta.folder / "meta" / "tasks.parquet";
   const std::filesystem::path lines = meta.folder / "meta" / "tasks.jsonl";
-  std::error_code failed;
-  if (!std::filesystem::exists(path, failed) && std::filesystem::exists(lines, failed)) {
+  if (!io::path_exists(path) && io::path_exists(lines)) {
     SINEW_ASSIGN(const std::string text, io::read_file(lines));
     SINEW_ASSIGN(meta.tasks, parse_tasks(text, lines.string()));
     meta.summary.notices.emplace_back("meta/tasks.parquet is missing: tasks.jsonl was read");

@@ -15,20 +15,11 @@
 namespace sinew::engine {
 namespace {
 
-// Distinct (physical id, core id) pairs of /proc/cpuinfo; 0 where the kernel does not say (arm64).
-int count_physical_cores() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  std::set<std::pair<std::string, std::string>> cores;
-  std::string package;
-  for (std::string line; std::getline(cpuinfo, line);) {
-    const std::string value = line.substr(std::min(line.size(), line.find(':') + 1));
-    if (line.starts_with("physical id")) {
-      package = value;
-    } else if (line.starts_with("core id")) {
-      cores.emplace(package, value);
-    }
-  }
-  return static_cast<int>(cores.size());
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 int count_available() {
@@ -51,10 +42,8 @@ std::optional<double> smallest_quota() {
   }
   std::optional<double> smallest;
   while (true) {
-    std::ifstream file("/sys/fs/cgroup" + (group == "/" ? "" : group) + "/cpu.max");
-    std::stringstream text;
-    text << file.rdbuf();
-    const std::optional<double> quota = parse_cpu_quota(text.str());
+    const std::optional<double> quota =
+        parse_cpu_quota(text_of("/sys/fs/cgroup" + (group == "/" ? "" : group) + "/cpu.max"));
     if (quota && (!smallest || *quota < *smallest)) {
       smallest = quota;
     }
@@ -68,6 +57,21 @@ std::optional<double> smallest_quota() {
 
 }  // namespace
 
+int count_physical_cores(std::string_view cpuinfo) {
+  std::istringstream lines{std::string(cpuinfo)};
+  std::set<std::pair<std::string, std::string>> cores;  // (package, core)
+  std::string package;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string value = line.substr(std::min(line.size(), line.find(':') + 1));
+    if (line.starts_with("physical id")) {
+      package = value;
+    } else if (line.starts_with("core id")) {
+      cores.emplace(package, value);
+    }
+  }
+  return static_cast<int>(cores.size());
+}
+
 std::optional<double> parse_cpu_quota(std::string_view text) {
   std::istringstream words{std::string(text)};
   double quota_us = 0;
@@ -80,7 +84,7 @@ std::optional<double> parse_cpu_quota(std::string_view text) {
 
 Processors processors() {
   return {.available = count_available(),
-          .physical_cores = count_physical_cores(),
+          .physical_cores = count_physical_cores(text_of("/proc/cpuinfo")),
           .quota = smallest_quota()};
 }
 

@@ -21,6 +21,9 @@ Processors processors();
 // for most of every period. More than available is clipped. `note` says why it is what it is.
 int resolve_threads(int requested, const Processors& processors, std::string& note);
 
+// Distinct cores of all packages in the text of /proc/cpuinfo; 0 where it does not say (arm64).
+int count_physical_cores(std::string_view cpuinfo);
+
 // cpu.max of a version 2 control group ("200000 100000": two processors). Nothing for "max" and for
 // what is not in that form.
 std::optional<double> parse_cpu_quota(std::string_view text);

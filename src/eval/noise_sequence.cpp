@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/philox.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 
@@ -50,6 +51,23 @@ Status NoiseSequence::check(int64_t horizon, int64_t max_action_dim) const {
       "{}: each noise entry must be [{}, {}] (action tokens of the network, max_action_dim), found "
       "[{}, {}]; the number of action tokens follows --horizon",
       path_.string(), horizon, max_action_dim, horizon_, dims_);
+}
+
+NoiseSequence NoiseSequence::with_horizon(int64_t horizon, uint64_t seed) const {
+  if (empty()) {
+    return {};
+  }
+  const auto size = static_cast<size_t>(horizon * dims_);
+  const auto known = static_cast<size_t>(std::min(horizon, horizon_) * dims_);
+  std::vector<float> values(static_cast<size_t>(entries_) * size);
+  for (int64_t entry = 0; entry < entries_; ++entry) {
+    const auto to = std::span(values).subspan(static_cast<size_t>(entry) * size, size);
+    normal_noise(seed, static_cast<uint64_t>(entry), to);
+    std::copy_n(values_.begin() + entry * horizon_ * dims_, known, to.begin());
+  }
+  NoiseSequence noise(std::move(values), entries_, horizon, dims_);
+  noise.path_ = path_;
+  return noise;
 }
 
 std::span<const float> NoiseSequence::next() {

@@ -29,6 +29,11 @@ class NoiseSequence {
   // The next entry, [horizon * dims]; valid as long as this object.
   std::span<const float> next();
 
+  // The same noise for a network with another number of action tokens: of each entry as many rows
+  // as it takes, and from its last row on those that the generator draws for (seed, entry). Starts
+  // at the first entry.
+  NoiseSequence with_horizon(int64_t horizon, uint64_t seed) const;
+
   bool empty() const { return entries_ == 0; }
 
   int64_t entries() const { return entries_; }

@@ -1,5 +1,6 @@
 #include "eval/open_loop.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "eval/observation_view.h"
@@ -7,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -16,12 +16,6 @@ namespace sinew::eval {
 namespace {
 
 constexpr int64_t kDefaultActionHorizon = 16;
-
-using Clock = std::chrono::steady_clock;
-
-double milliseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 // "key[i] (joint)"; the index is dropped for one-dimensional groups, the joint where unknown.
 std::vector<std::string> dimension_titles(const std::string& key, int64_t dims,

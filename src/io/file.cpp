@@ -251,11 +251,9 @@ Status check_writable(const std::filesystem::path& path) {
     return not_found("{}: cannot be written: the folder {} does not exist", path.string(),
                      folder.string());
   }
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
-    return bad_input("{}: cannot be written: {}: {}", path.string(), folder.string(),
-                     reason(errno));
-  }
-  return {};
+  // Tried, since permissions do not tell: they bind no superuser, and /proc takes no files.
+  Result<TemporaryFile> probe = TemporaryFile::create(path);
+  return probe.ok() ? Status() : std::move(probe).status();
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

@@ -38,8 +38,8 @@ using ByteSink = std::function<Status(std::span<const std::byte>)>;
 Status stream_file_atomic(const std::filesystem::path& path,
                           const std::function<Status(const ByteSink&)>& produce);
 
-// Whether a file could be written at `path` (its folder exists and is writable), asked before long
-// work.
+// Whether a file could be written at `path`, asked before long work: one is made beside it and
+// removed. Errors as write_file_atomic's, kNotFound for a missing folder.
 Status check_writable(const std::filesystem::path& path);
 
 // A read-only memory mapping of a whole file. Move-only; unmaps on destruction. Nobody may shorten

@@ -26,12 +26,15 @@ struct NetworkOptions {
   int64_t action_steps = 0;  // len(action.delta_indices) of the embodiment
   int64_t state_steps = 1;   // len(state.delta_indices)
   int64_t embodiment_id = 0;
+  std::string embodiment_id_note;  // where the id is from when no file of the checkpoint says it
 };
 
 struct NetworkFacts {
   int64_t pixels_per_token = 28;  // side of the square of pixels that becomes one image token
   int64_t vocabulary = 0;
-  int64_t horizon = 0;  // action tokens
+  int64_t max_positions = 0;       // tokens that the language model was made for
+  int64_t horizon = 0;             // action tokens
+  int64_t checkpoint_horizon = 0;  // action tokens that the checkpoint's configuration asks for
   int64_t max_state_dim = 0;
   int64_t max_action_dim = 0;
   int64_t denoising_steps = 0;

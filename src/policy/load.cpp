@@ -221,6 +221,7 @@ void describe(const Policy::Impl& impl, std::string_view family, PolicyInfo& inf
   }
   info.language_key = m.language.keys.front();
   info.horizon = facts.horizon;
+  info.checkpoint_horizon = facts.checkpoint_horizon;
   info.action_steps = impl.processor.action_steps();
   info.max_action_dim = facts.max_action_dim;
   info.denoising_steps = facts.denoising_steps;
@@ -295,7 +296,8 @@ model::NetworkOptions network_options(const PolicyOptions& options,
           .is_bf16_run = execution.precision != ops::Precision::kFp32,
           .action_steps = processor.action_steps(),
           .state_steps = processor.state_steps(),
-          .embodiment_id = processor.embodiment_id};
+          .embodiment_id = processor.embodiment_id,
+          .embodiment_id_note = processor.embodiment_id_note};
 }
 
 }  // namespace

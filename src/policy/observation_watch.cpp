@@ -1,6 +1,7 @@
 #include "policy/observation_watch.h"
 
 #include "base/log.h"
+#include "base/units.h"
 #include "preprocess/config/scaling.h"
 
 #include <algorithm>
@@ -23,7 +24,6 @@ constexpr double kDeviations = 10;
 // for it.
 constexpr double kLeastWidth = 0.05;
 
-constexpr double kDegreesPerRadian = 57.29577951308232;
 constexpr double kMillimetresPerMetre = 1000;
 
 // With margins of a tenth of the width: whether the value is inside after division.

@@ -2,24 +2,18 @@
 #include "sinew/policy.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/philox.h"
 #include "ops/plan_cost.h"
 #include "policy/policy_impl.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
 namespace sinew {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 void set_key(const model::SampleShape& shape, engine::PlanKey& key) {
   key.assign(
@@ -151,8 +145,8 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   note_times(*executable, t);
   t.preprocess_ms = inputs.preprocess_ms;
   t.tokenize_ms = inputs.tokenize_ms;
-  t.decode_ms = ms_since(decode_start);
-  t.end_to_end_ms = inputs.preprocess_ms + inputs.tokenize_ms + ms_since(start);
+  t.decode_ms = milliseconds_since(decode_start);
+  t.end_to_end_ms = inputs.preprocess_ms + inputs.tokenize_ms + milliseconds_since(start);
   return executable;
 }
 

@@ -1,19 +1,13 @@
 #include "policy/preparation.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 namespace sinew::policy {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 std::string names_of(std::span<const CameraFrames> cameras) {
   std::string names;
@@ -118,6 +112,25 @@ Status Preparation::prepare_images(const Observation& observation,
   return {};
 }
 
+// What the network would take, but not within any useful time.
+Status Preparation::check_length(std::span<const int32_t> ids) const {
+  const auto images = std::count(ids.begin(), ids.end(), tokenizer_.image_token_id());
+  const int64_t text = std::ssize(ids) - images;
+  if (text > preprocess::kMaxTextTokens) {
+    return bad_input(
+        "instruction: the prompt has {} tokens besides those of the images, at most {} are taken: "
+        "say in a sentence what the robot is to do",
+        text, preprocess::kMaxTextTokens);
+  }
+  if (std::ssize(ids) > facts_.max_positions) {
+    return bad_input(
+        "the prompt has {} tokens, {} of them of images; the language model has {} positions: send "
+        "fewer or smaller frames",
+        ids.size(), images, facts_.max_positions);
+  }
+  return {};
+}
+
 Status Preparation::tokenize(std::string_view language, PreparedInputs::Impl& inputs) const {
   const int64_t side = facts_.pixels_per_token;
   const int64_t tokens = (inputs.shape.image_height / side) * (inputs.shape.image_width / side);
@@ -135,6 +148,7 @@ Status Preparation::tokenize(std::string_view language, PreparedInputs::Impl& in
   }
   SINEW_ASSIGN(const std::string prompt, preprocess::render_prompt(text, inputs.image_tokens));
   SINEW_ASSIGN(std::vector<int32_t> ids, tokenizer_.encode(prompt));
+  SINEW_TRY(check_length(ids));
   inputs.image_rows.clear();
   inputs.text_rows.clear();
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -198,15 +212,16 @@ Status Preparation::prepare_noise(const Observation& observation,
 Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl& inputs) const {
   inputs.is_ready = false;
   const auto start = Clock::now();
+  SINEW_TRY(preprocess::check_instruction(observation.language));
   SINEW_TRY(prepare_images(observation, inputs));
   SINEW_TRY(prepare_state(observation, inputs));
   SINEW_TRY(prepare_noise(observation, inputs));
-  inputs.preprocess_ms = ms_since(start);
+  inputs.preprocess_ms = milliseconds_since(start);
   const auto text_start = Clock::now();
   SINEW_TRY(tokenize(observation.language, inputs));
   inputs.shape.tokens = static_cast<int64_t>(inputs.token_ids.size());
   inputs.shape.first_position = 0;
-  inputs.tokenize_ms = ms_since(text_start);
+  inputs.tokenize_ms = milliseconds_since(text_start);
   inputs.is_ready = true;
   return {};
 }

@@ -12,6 +12,9 @@
 #include "sinew/observation.h"
 #include "sinew/result.h"
 
+#include <cstdint>
+#include <span>
+
 namespace sinew::policy {
 
 class Preparation {
@@ -26,10 +29,10 @@ class Preparation {
         watch_(config) {}
 
   // Errors name the caller's key: a camera or state missing (kNotFound), wrong number of frames,
-  // views that end at different sizes, non-finite state, text that is not UTF-8, a prompt without
-  // room (kBadInput), noise of another size. What can be run but hardly be right is logged once a
-  // key (ObservationWatch). After the first call with the same shapes and text it allocates
-  // nothing.
+  // views that end at different sizes, non-finite state, text that is not UTF-8 or too
+  // long, a prompt without room (kBadInput), noise of another size. What can be run but hardly be
+  // right is logged once a key (ObservationWatch). After the first call with the same shapes and
+  // text it allocates nothing.
   Status prepare(const Observation& observation, PreparedInputs::Impl& inputs) const;
 
   // Tokenises `language` for these images, as prepare does: fills token_ids, image_rows, text_rows.
@@ -38,6 +41,7 @@ class Preparation {
  private:
   Status prepare_images(const Observation& observation, PreparedInputs::Impl& inputs) const;
   Status check_cameras(const Observation& observation, PreparedInputs::Impl& inputs) const;
+  Status check_length(std::span<const int32_t> ids) const;
   Status prepare_state(const Observation& observation, PreparedInputs::Impl& inputs) const;
   Status prepare_noise(const Observation& observation, PreparedInputs::Impl& inputs) const;
 

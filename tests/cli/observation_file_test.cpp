@@ -3,6 +3,7 @@
 #include "io/file.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
+#include "preprocess/text/tokenizer.h"
 #include "support/temp_folder.h"
 
 #include <gmock/gmock.h>
@@ -41,6 +42,24 @@ class ObservationFileTest : public testing::Test {
 
 constexpr const char* kGood = R"({"embodiment_tag": "New_Embodiment",
   "video": {"front": ["front.png"]}, "state": {"arm": [[0.5, -1]]}, "language": "go"})";
+
+// Arrays of a good file: video.front u8 [1, 1, 2, 3], state.arm f32 [1, 2].
+struct Arrays {
+  std::vector<uint8_t> pixels{1, 2, 3, 4, 5, 6};
+  std::vector<float> state{0.5F, -1};
+  Shape video_shape{1, 1, 2, 3};
+  Shape state_shape{1, 2};
+  std::string video_name = "video.front";
+  std::map<std::string, std::string> texts{{"language", "go"}, {"embodiment_tag", "GR1"}};
+
+  Result<ObservationFile> as_safetensors(const test::TempFolder& folder) const {
+    const std::vector<io::NamedTensor> tensors{
+        {video_name, {pixels.data(), DType::kU8, video_shape}},
+        {"state.arm", {state.data(), DType::kF32, state_shape}}};
+    EXPECT_TRUE(io::write_safetensors(folder / "obs.safetensors", tensors, texts).ok());
+    return read_observation_file(folder / "obs.safetensors");
+  }
+};
 
 TEST_F(ObservationFileTest, JsonWithImagesRelativeToTheFile) {
   const Result<ObservationFile> file = read(kGood);
@@ -95,30 +114,51 @@ TEST_F(ObservationFileTest, BadJsonIsRefusedByKey) {
   }
 }
 
+TEST_F(ObservationFileTest, TooLongAnInstructionIsRefused) {
+  const auto with_text = [&](size_t bytes) {
+    return read(R"({"video": {}, "state": {}, "language": ")" + std::string(bytes, 'a') + "\"}");
+  };
+  EXPECT_TRUE(with_text(preprocess::kMaxInstructionBytes).ok());
+  const Status status = with_text(preprocess::kMaxInstructionBytes + 1).status();
+  EXPECT_EQ(status.code(), Code::kBadInput);
+  EXPECT_THAT(status.message(), AllOf(HasSubstr("obs.json"), HasSubstr("language"),
+                                      HasSubstr("at most 16384 bytes"), HasSubstr("found 16385")));
+  Arrays arrays;
+  arrays.texts["language"] = std::string(preprocess::kMaxInstructionBytes + 1, 'a');
+  EXPECT_THAT(arrays.as_safetensors(folder_).status().message(),
+              AllOf(HasSubstr("obs.safetensors"), HasSubstr("found 16385")));
+}
+
+TEST_F(ObservationFileTest, FramesHaveALimitInAllHoweverOftenOneIsNamed) {
+  const std::string one =
+      R"({"video": {"a": ["front.png", "front.png"], "b": ["front.png"]}, "state": {},
+          "language": ""})";  // three frames of 1 x 2
+  const auto read_with = [&](const std::string& json, const ObservationLimits& limits) {
+    write("obs.json", json);
+    return read_observation_file(folder_ / "obs.json", limits).status();
+  };
+  EXPECT_TRUE(read_with(one, {.pixels = 6, .file_pixels = 6}).ok());
+  const Status status = read_with(one, {.pixels = 5});
+  EXPECT_EQ(status.code(), Code::kBadInput);
+  EXPECT_THAT(status.message(),
+              AllOf(HasSubstr("obs.json"), HasSubstr("video.b"), HasSubstr("front.png (1 x 2)"),
+                    HasSubstr("this observation have 6 pixels, at most 5")));
+  const std::string batch = "[" + one + "," + one + "]";
+  EXPECT_TRUE(read_with(batch, {.pixels = 6, .file_pixels = 12}).ok());
+  EXPECT_THAT(read_with(batch, {.pixels = 6, .file_pixels = 11}).message(),
+              HasSubstr("this batch have 12 pixels, at most 11"));
+  const Arrays arrays;
+  ASSERT_TRUE(arrays.as_safetensors(folder_).ok());
+  EXPECT_THAT(read_observation_file(folder_ / "obs.safetensors", {.pixels = 1}).status().message(),
+              AllOf(HasSubstr("video.front[0] (1 x 2)"), HasSubstr("have 2 pixels, at most 1")));
+}
+
 TEST_F(ObservationFileTest, MissingFileAndUnknownEnding) {
   EXPECT_EQ(read_observation_file(folder_ / "none.json").status().code(), Code::kNotFound);
   const Status status = read_observation_file(folder_ / "front.png").status();
   EXPECT_EQ(status.code(), Code::kBadInput);
   EXPECT_THAT(status.message(), HasSubstr(".safetensors"));
 }
-
-// Arrays of a good file: video.front u8 [1, 1, 2, 3], state.arm f32 [1, 2].
-struct Arrays {
-  std::vector<uint8_t> pixels{1, 2, 3, 4, 5, 6};
-  std::vector<float> state{0.5F, -1};
-  Shape video_shape{1, 1, 2, 3};
-  Shape state_shape{1, 2};
-  std::string video_name = "video.front";
-  std::map<std::string, std::string> texts{{"language", "go"}, {"embodiment_tag", "GR1"}};
-
-  Result<ObservationFile> as_safetensors(const test::TempFolder& folder) const {
-    const std::vector<io::NamedTensor> tensors{
-        {video_name, {pixels.data(), DType::kU8, video_shape}},
-        {"state.arm", {state.data(), DType::kF32, state_shape}}};
-    EXPECT_TRUE(io::write_safetensors(folder / "obs.safetensors", tensors, texts).ok());
-    return read_observation_file(folder / "obs.safetensors");
-  }
-};
 
 TEST_F(ObservationFileTest, Safetensors) {
   const Result<ObservationFile> file = Arrays().as_safetensors(folder_);

@@ -12,12 +12,14 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sinew::test {
 namespace {
 
 using testing::HasSubstr;
+using Path = std::filesystem::path;
 using Words = std::vector<std::string>;
 
 class BadInput : public testing::Test {
@@ -146,6 +148,28 @@ TEST_F(BadInput, OutputThatCannotBeWritten) {
                  2, {".safetensors"});
   expect_refused(infer(observation, {"--dump-sites", golden_.noise / "sites"}), 3,
                  {"--dump-sites"});
+}
+
+// The inputs do not exist: it is the output that is refused, before they are looked at.
+TEST_F(BadInput, OutputThatCannotBeWrittenIsRefusedBeforeAnyWork) {
+  const Path none = folder_ / "none";
+  const Path folder = folder_ / "folder.json";
+  std::filesystem::create_directory(folder);
+  const Words infer{"infer", none, "--observation", none / "obs.json"};
+  const Words eval{"eval", none, "--dataset-path", none, "--traj-ids", "0", "1"};
+  const std::vector<std::pair<Words, Words>> refused{
+      {infer, {"--output", "/proc/x.json"}},       {infer, {"--output", folder}},
+      {infer, {"--output", none / "x.json"}},      {infer, {"--dump-sites", "/proc/sites"}},
+      {eval, {"--save-actions", "/proc/x.json"}},  {eval, {"--save-actions", folder}},
+      {eval, {"--save-plot-path", "/proc/x.png"}}, {eval, {"--save-plot-path", "/proc/plots"}},
+      {eval, {"--dump-sites", "/proc/sites"}},
+  };
+  for (const auto& [verb, output] : refused) {
+    Words words = verb;
+    words.insert(words.end(), output.begin(), output.end());
+    // Plots of several trajectories get a suffix.
+    expect_refused(checked(words), 3, {Path(output.back()).replace_extension()});
+  }
 }
 
 TEST_F(BadInput, NoiseOfTheWrongShape) {

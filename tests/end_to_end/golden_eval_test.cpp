@@ -3,10 +3,13 @@
 #include "end_to_end/program.h"
 #include "io/file.h"
 #include "preprocess/image/image.h"
+#include "support/checkpoint_copy.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -22,9 +25,11 @@ class GoldenEval : public testing::Test {
   }
 
   // The golden evaluation, with more flags.
-  Outcome run(const std::vector<std::string>& more) const {
+  Outcome run(const std::vector<std::string>& more) const { return run_on(kNano, more); }
+
+  Outcome run_on(const std::string& checkpoint, const std::vector<std::string>& more) const {
     std::vector<std::string> words{"eval",
-                                   kNano,
+                                   checkpoint,
                                    "--vlm-path",
                                    kEagle,
                                    "--dataset-path",
@@ -36,13 +41,14 @@ class GoldenEval : public testing::Test {
                                    "1",
                                    "--denoising-steps",
                                    "4",
-                                   "--noise",
-                                   folder_ / "noise.npy",
                                    "--device",
                                    "cpu",
                                    "--precision",
                                    "fp32"};
     words.insert(words.end(), more.begin(), more.end());
+    if (std::find(more.begin(), more.end(), "--seed") == more.end()) {
+      words.insert(words.end(), {"--noise", folder_ / "noise.npy"});
+    }
     return run_sinew(words);
   }
 
@@ -105,6 +111,75 @@ TEST_F(GoldenEval, FlagsChangeTheRun) {
   EXPECT_FALSE(silent.contains("mse"));
   const io::Json one_step = json_of(run({"--steps", "1", "--json"}));
   EXPECT_EQ(one_step["trajectories"][0]["steps"], 1);
+}
+
+TEST_F(GoldenEval, BothHorizonsAreShownWhereTheyDiffer) {
+  const CheckpointCopy copy(kNano);
+  copy.edit(copy.path() / "config.json", [](io::Json& j) { j["action_horizon"] = 50; });
+  // The noise file has rows for 16 action tokens, the generator for any number.
+  const auto figures = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> words{"--json", "--no-compare-horizons"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    io::Json json = json_of(run_on(copy.path(), words));
+    EXPECT_EQ(json["other_horizons"], io::Json::array());
+    return json;
+  };
+  const io::Json modality = figures({"--horizon", "modality"});
+  const io::Json modality_seed = figures({"--horizon", "modality", "--seed", "7"});
+  const io::Json checkpoint_seed = figures({"--seed", "7"});
+  ASSERT_NE(modality_seed["mse"], checkpoint_seed["mse"]);
+
+  const auto expect_both = [&](const Outcome& outcome, const io::Json& chosen, int other_tokens,
+                               const char* source, const io::Json* other) {
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const io::Json json = json_of(outcome);
+    EXPECT_EQ(json["mse"], chosen["mse"]);
+    EXPECT_EQ(json["trajectories"][1]["per_key"], chosen["trajectories"][1]["per_key"]);
+    ASSERT_EQ(json["other_horizons"].size(), 1U) << json["other_horizons"];
+    const io::Json& found = json["other_horizons"][0];
+    EXPECT_EQ(found["action_tokens"], other_tokens);
+    EXPECT_EQ(found["source"], source);
+    EXPECT_GT(found["total_ms"], found["mean_latency_ms"]);
+    if (other != nullptr) {
+      EXPECT_EQ(found["mse"], (*other)["mse"]);
+      EXPECT_EQ(found["mae"], (*other)["mae"]);
+    }
+    EXPECT_THAT(outcome.err, testing::HasSubstr("--no-compare-horizons leaves them out"));
+  };
+  expect_both(run_on(copy.path(), {"--json", "--seed", "7"}), checkpoint_seed, 16,
+              "action delta_indices", &modality_seed);
+  expect_both(run_on(copy.path(), {"--json", "--seed", "7", "--horizon", "modality"}),
+              modality_seed, 50, "config.json action_horizon", &checkpoint_seed);
+  // 34 of the 50 rows are drawn, so there is no run of its own to compare with.
+  expect_both(run_on(copy.path(), {"--json", "--horizon", "modality"}), modality, 50,
+              "config.json action_horizon", nullptr);
+
+  const Outcome table = run_on(copy.path(), {"--seed", "7"});
+  const auto mse = modality_seed["mse"].get<double>();
+  EXPECT_THAT(table.out, testing::HasSubstr("16 action tokens (action delta_indices) in place of "
+                                            "50: MSE " +
+                                            fmt::format("{:.6f}", mse)));
+}
+
+// config.json asks for fewer tokens than are decoded: the run that was asked for is not spoilt.
+TEST_F(GoldenEval, AHorizonThatCannotRunIsSaidAndTheOtherStands) {
+  const CheckpointCopy copy(kNano);
+  copy.edit(copy.path() / "config.json", [](io::Json& j) { j["action_horizon"] = 8; });
+  const Outcome outcome = run_on(copy.path(), {"--json", "--horizon", "modality"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const io::Json json = json_of(outcome);
+  EXPECT_EQ(json["mse"], json_of(run({"--json"}))["mse"]);
+  ASSERT_EQ(json["other_horizons"].size(), 1U);
+  EXPECT_THAT(json["other_horizons"][0]["failure"].get<std::string>(),
+              testing::HasSubstr("fewer action tokens"));
+}
+
+TEST_F(GoldenEval, HorizonFlagsWithoutEffectSaySo) {
+  const Outcome equal = run({"--compare-horizons", "--json"});
+  EXPECT_EQ(equal.exit_code, 0) << equal.err;
+  EXPECT_THAT(equal.err, testing::HasSubstr("--compare-horizons has no effect"));
+  EXPECT_EQ(json_of(equal)["other_horizons"], io::Json::array());
+  EXPECT_EQ(run({"--compare-horizons", "--no-get-performance-stats"}).exit_code, 2);
 }
 
 TEST_F(GoldenEval, IgnoredFlagsSaySoAndRefusedOnesStop) {

@@ -1,4 +1,4 @@
-// The twenty misconfigurations of docs/misconfigurations.md, each made and given to the program: it
+// The misconfigurations of docs/misconfigurations.md, each made and given to the program: it
 // refuses, or warns and runs. And right inputs, which draw no warning.
 #include "base/float16.h"
 #include "end_to_end/program.h"
@@ -317,6 +317,14 @@ std::vector<Case> dataset_cases() {
        },
        0,
        {"says 30 frames a second, the time stamps of episode 0 20", "moves faster"}},
+      {"FrameRateNotSaid",
+       [](Scene& s) {
+         s.warns = true;
+         s.edit(s.dataset / "meta/info.json", [](Json& j) { j.erase("fps"); });
+       },
+       0,
+       {"\"fps\" is missing: 30 frames a second are assumed", "which is taken for 30",
+        "the time stamps of episode 0 20"}},
       {"VideoOfAnotherFrameRate",
        [](Scene& s) {
          s.warns = true;
@@ -395,6 +403,20 @@ INSTANTIATE_TEST_SUITE_P(Checkpoint, Misconfiguration, testing::ValuesIn(checkpo
 INSTANTIATE_TEST_SUITE_P(Dataset, Misconfiguration, testing::ValuesIn(dataset_cases()), kName);
 INSTANTIATE_TEST_SUITE_P(Observation, Misconfiguration, testing::ValuesIn(observation_cases()),
                          kName);
+
+TEST(Misconfigured, InspectSaysThatTheFrameRateIsAssumed) {
+  const Scene scene;
+  const auto inspect = [&] { return run_sinew({"inspect", scene.dataset, "--json", "--quiet"}); };
+  const Outcome said = inspect();
+  EXPECT_EQ(said.err, "");
+  EXPECT_EQ(json_of(said)["dataset"]["is_fps_assumed"], false);
+  scene.edit(scene.dataset / "meta/info.json", [](Json& j) { j.erase("fps"); });
+  const Outcome assumed = inspect();
+  EXPECT_THAT(assumed.err, HasSubstr("warning: "));
+  EXPECT_THAT(assumed.err, HasSubstr("30 frames a second are assumed"));
+  EXPECT_EQ(json_of(assumed)["dataset"]["is_fps_assumed"], true);
+  EXPECT_EQ(json_of(assumed)["dataset"]["warnings"].size(), 1U);
+}
 
 // Slots of other embodiments are not read, so what is in them does not matter.
 TEST(Misconfigured, WeightsOfOtherEmbodimentsMayBeAnything) {

@@ -23,7 +23,7 @@ std::string slurp(const std::filesystem::path& path) {
 
 }  // namespace
 
-Outcome run_sinew(const std::vector<std::string>& words) {
+Outcome run_sinew(const std::vector<std::string>& words, const std::string& stdout_path) {
   const TempFolder folder;
   std::vector<std::string> all{SINEW_PROGRAM};
   all.insert(all.end(), words.begin(), words.end());
@@ -32,7 +32,7 @@ Outcome run_sinew(const std::vector<std::string>& words) {
     argv.push_back(word.data());
   }
   argv.push_back(nullptr);
-  const std::string out = folder / "out";
+  const std::string out = stdout_path.empty() ? (folder / "out").string() : stdout_path;
   const std::string err = folder / "err";
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

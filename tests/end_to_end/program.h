@@ -18,8 +18,9 @@ struct Outcome {
   std::string err;
 };
 
-// `sinew` with these words. Runs until it ends; ctest's time limit is the only one.
-Outcome run_sinew(const std::vector<std::string>& words);
+// `sinew` with these words. Runs until it ends; ctest's time limit is the only one. A path takes
+// stdout in place of Outcome::out.
+Outcome run_sinew(const std::vector<std::string>& words, const std::string& stdout_path = "");
 
 // stdout as JSON; a null value (and a failed expectation) when it is none.
 io::Json json_of(const Outcome& outcome);

@@ -32,6 +32,18 @@ TEST(Program, HelpVersionAndUnknownWords) {
   EXPECT_THAT(flag.err, HasSubstr("--traj-ids"));
 }
 
+TEST(Program, AResultThatNobodyTakesIsAFailure) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"--version"},
+                                                {"--help"},
+                                                {"eval", "--help"},
+                                                {"doctor"},
+                                                {"inspect", kGolden / "dataset"}}) {
+    const Outcome outcome = run_sinew(words, "/dev/full");
+    EXPECT_EQ(outcome.exit_code, 1) << words.front();
+    EXPECT_THAT(outcome.err, HasSubstr("stdout cannot be written")) << words.front();
+  }
+}
+
 TEST(Inspect, CheckpointShowsConfigurationWithOrigins) {
   const Outcome outcome =
       run_sinew({"inspect", kNano, "--vlm-path", kEagle, "--embodiment-tag", "new_embodiment",

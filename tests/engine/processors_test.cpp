@@ -26,6 +26,21 @@ TEST(ParseCpuQuota, HasNoneForMaxAndForWhatItDoesNotKnow) {
   }
 }
 
+TEST(CountPhysicalCores, CountsEachCoreOfEachPackageOnce) {
+  const auto processor = [](int package, int core) {
+    return "processor\t: 0\nphysical id\t: " + std::to_string(package) +
+           "\nsiblings\t: 2\ncore id\t\t: " + std::to_string(core) + "\n\n";
+  };
+  EXPECT_EQ(count_physical_cores(processor(0, 0)), 1);
+  // Two hyperthreads of a core, its neighbour, and a core of the same number in another package.
+  EXPECT_EQ(
+      count_physical_cores(processor(0, 0) + processor(0, 0) + processor(0, 1) + processor(1, 0)),
+      3);
+  for (const char* text : {"", "\n", "no colon\n:\n", "processor : 0\nFeatures : asimd bf16\n"}) {
+    EXPECT_EQ(count_physical_cores(text), 0) << '"' << text << '"';
+  }
+}
+
 struct ThreadsRow {
   const char* what = "";
   int requested = 0;

@@ -1,5 +1,6 @@
 #include "eval/noise_sequence.h"
 
+#include "base/philox.h"
 #include "io/file.h"
 #include "io/npy.h"
 #include "support/temp_folder.h"
@@ -13,6 +14,8 @@
 
 namespace sinew::eval {
 namespace {
+
+using testing::ElementsAre;
 
 std::vector<float> counting(size_t count) {
   std::vector<float> values(count);
@@ -67,6 +70,26 @@ TEST(NoiseSequence, RefusesOtherRanksEmptyAndNonFinite) {
   EXPECT_EQ(noise.status().code(), Code::kBadInput);
   EXPECT_THAT(noise.status().message(), testing::HasSubstr("element 4"));
   EXPECT_EQ(NoiseSequence::read(folder / "missing.npy").status().code(), Code::kNotFound);
+}
+
+TEST(NoiseSequence, OfAnotherHorizonKeepsTheRowsThatItHas) {
+  // Two entries of [2 rows, 2].
+  NoiseSequence noise({1, 2, 3, 4, 5, 6, 7, 8}, 2, 2, 2);
+  noise.next();  // the copy starts at the first entry all the same
+  NoiseSequence shorter = noise.with_horizon(1, 42);
+  EXPECT_TRUE(shorter.check(1, 2).ok());
+  EXPECT_THAT(shorter.next(), ElementsAre(1, 2));
+  EXPECT_THAT(shorter.next(), ElementsAre(5, 6));
+  EXPECT_THAT(shorter.next(), ElementsAre(1, 2));
+  NoiseSequence longer = noise.with_horizon(3, 42);
+  for (const uint64_t entry : {0U, 1U}) {
+    std::vector<float> drawn(6);
+    normal_noise(42, entry, drawn);
+    const auto first = static_cast<float>(1 + 4 * entry);
+    EXPECT_THAT(longer.next(),
+                ElementsAre(first, first + 1, first + 2, first + 3, drawn[4], drawn[5]));
+  }
+  EXPECT_TRUE(NoiseSequence().with_horizon(3, 42).empty());
 }
 
 }  // namespace

@@ -89,6 +89,10 @@ TEST(File, AnswersWhetherAFileCouldBeWritten) {
   expect_error(check_writable(folder / "no/a"), Code::kNotFound, {"does not exist"});
   expect_error(check_writable(folder.path()), Code::kBadInput, {"a folder"});
   expect_error(check_writable(folder.path() / ""), Code::kBadInput, {"name of a file"});
+  // Where permissions let a superuser do anything, and no file can be made all the same.
+  expect_error(check_writable("/proc/a.json"), Code::kBadInput,
+               {"/proc/a.json: cannot be written"});
+  EXPECT_EQ(files_in(folder.path()), 0U) << "the trial left something behind";
 }
 
 TEST(MappedFile, MapsMovesAndSurvivesEmptyFiles) {

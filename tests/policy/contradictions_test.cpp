@@ -147,6 +147,36 @@ TEST(Mismatch, OfRepeatedImageSettingsKeepsTheProcessorsAndSaysSo) {
               Contains(AllOf(HasSubstr("crop_fraction"), HasSubstr("0.95"))));
 }
 
+TEST(Checkpoint, WithoutEmbodimentIdsSaysWhoseIdDoesNotFit) {
+  const test::CheckpointCopy copy(kNano);
+  const auto load = [&] {
+    return Policy::load({.model_path = copy.path(), .embodiment_tag = "new_embodiment"}).status();
+  };
+  const auto file = copy.path() / "embodiment_id.json";
+  copy.edit(file, [](Json& j) { j.erase("new_embodiment"); });
+  EXPECT_THAT(load().message(), AllOf(HasSubstr("embodiment id 10: expected 0 to 3"),
+                                      HasSubstr(file.string() + " has no entry \"new_embodiment\""),
+                                      HasSubstr("built-in table")));
+  std::filesystem::remove(file);
+  const Status missing = load();
+  EXPECT_EQ(missing.code(), Code::kBadInput);
+  EXPECT_THAT(missing.message(),
+              AllOf(HasSubstr("embodiment id 10: expected 0 to 3"),
+                    HasSubstr(file.string() + " is missing, so the built-in table gave the id"),
+                    HasSubstr("copy embodiment_id.json from")));
+}
+
+TEST(Checkpoint, PositionsOfTheLanguageModelLimitThePrompt) {
+  const test::CheckpointCopy copy(kNano);
+  const auto load = [&](int64_t positions) {
+    copy.edit(copy.eagle_path() / "config.json",
+              [&](Json& j) { j["text_config"]["max_position_embeddings"] = positions; });
+    return Policy::load({.model_path = copy.path(), .embodiment_tag = "new_embodiment"}).status();
+  };
+  EXPECT_TRUE(load(4096).ok());
+  EXPECT_THAT(load(16).message(), HasSubstr("the language model has 16 positions"));
+}
+
 TEST(Checkpoint, FilesAreNeverModified) {
   const test::CheckpointCopy copy(kNano);
   copy.edit(copy.path() / "config.json", [](Json& j) { j["action_horizon"] = 50; });

@@ -190,6 +190,33 @@ TEST_F(PolicyTest, RefusesTextThatIsNotUtf8) {
   EXPECT_EQ(act().code(), Code::kBadInput);
 }
 
+TEST_F(PolicyTest, RefusesAnInstructionWithoutEnd) {
+  // A token a word: the prompt's frame has some twenty more.
+  const auto words = [](size_t count) {
+    std::string text;
+    for (size_t i = 0; i < count; ++i) {
+      text += "1 ";
+    }
+    return text;
+  };
+  const auto policy = Policy::load(options());
+  ASSERT_TRUE(policy.ok()) << policy.status().message();
+  PreparedInputs inputs;
+  const auto prepare = [&](const std::string& text) {
+    sample().language = text;
+    return policy.value().prepare(sample().observation(), inputs);
+  };
+  EXPECT_TRUE(prepare(words(900)).ok());
+  EXPECT_LE(inputs.shape().tokens - inputs.shape().image_tokens, 2048);
+  const Status many_tokens = prepare(words(2100));
+  EXPECT_EQ(many_tokens.code(), Code::kBadInput);
+  EXPECT_THAT(many_tokens.message(), HasSubstr("at most 2048 are taken"));
+  EXPECT_FALSE(inputs.shape().tokens > 0);
+  const Status many_bytes = prepare(words(20000));
+  EXPECT_EQ(many_bytes.code(), Code::kBadInput);
+  EXPECT_THAT(many_bytes.message(), HasSubstr("expected at most 16384 bytes, found 40000"));
+}
+
 struct BadOptions {
   const char* name;
   void (*change)(PolicyOptions&);

@@ -45,6 +45,7 @@ void expect_same(const test::GoldenRun& a, const test::GoldenRun& b) {
     EXPECT_EQ(std::memcmp(tensor.view.data, other->view.data, tensor.view.bytes()), 0)
         << tensor.name;
   }
+  ASSERT_EQ(a.chunks.size(), b.chunks.size());
   for (size_t i = 0; i < a.chunks.size(); ++i) {
     EXPECT_TRUE(same_bits(a.chunks[i].normalized, b.chunks[i].normalized)) << "sample " << i;
   }

@@ -1,5 +1,6 @@
 // The steady state: shapes may alternate without changing a bit, and calls of a known shape
 // allocate nothing.
+#include "support/allocation_count.h"
 #include "support/golden_case.h"
 #include "support/test_device.h"
 
@@ -8,60 +9,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define SINEW_COUNTS_MALLOC 0  // the sanitizer has a malloc of its own
-#else
-#define SINEW_COUNTS_MALLOC 1
-#endif
-
-namespace {
-
-// Counts every allocation of the process, operator new's and the libraries' as well.
-// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): malloc has no other state
-std::atomic<int64_t> allocations{0};
-
-}  // namespace
-
-#if SINEW_COUNTS_MALLOC
-extern "C" {
-
-// NOLINTBEGIN(readability-identifier-naming): the C library's names
-void* __libc_malloc(size_t bytes);
-void* __libc_calloc(size_t items, size_t bytes);
-void* __libc_realloc(void* block, size_t bytes);
-void* __libc_memalign(size_t alignment, size_t bytes);
-
-// NOLINTEND(readability-identifier-naming)
-
-void* malloc(size_t bytes) {
-  ++allocations;
-  return __libc_malloc(bytes);
-}
-
-void* calloc(size_t items, size_t bytes) {
-  ++allocations;
-  return __libc_calloc(items, bytes);
-}
-
-void* realloc(void* block, size_t bytes) {
-  ++allocations;
-  return __libc_realloc(block, bytes);
-}
-
-void* aligned_alloc(size_t alignment, size_t bytes) {
-  ++allocations;
-  return __libc_memalign(alignment, bytes);
-}
-
-}  // extern "C"
-#endif
 
 namespace sinew {
 namespace {
@@ -115,20 +66,20 @@ TEST_P(SteadyStateTest, AlternatingShapesKeepTheirBits) {
 }
 
 TEST_P(SteadyStateTest, AHundredCallsOfAKnownShapeAllocateNothing) {
-  if (SINEW_COUNTS_MALLOC == 0) {
+  if (!test::counts_allocations()) {
     GTEST_SKIP() << "malloc is not counted in this build";
   }
   for (int i = 0; i < 3; ++i) {
     act("pick up the red cube");
   }
   const Observation observation = golden_->samples[0].observation();
-  EXPECT_GT(allocations.load(), 0) << "the hook is not in place";
-  const int64_t before = allocations;
+  EXPECT_GT(test::allocation_count(), 0) << "the hook is not in place";
+  const int64_t before = test::allocation_count();
   bool is_ok = true;
   for (int i = 0; i < 100; ++i) {
     is_ok = policy_->act(observation, chunk_).ok() && is_ok;
   }
-  const int64_t after = allocations;
+  const int64_t after = test::allocation_count();
   EXPECT_TRUE(is_ok);
   EXPECT_LE(after - before, driver_allocations());
 }
@@ -142,11 +93,11 @@ TEST_P(SteadyStateTest, AStateThatDrewAWarningIsPreparedWithoutAllocation) {
   testing::internal::CaptureStderr();
   bool is_ok = policy_->prepare(observation, inputs).ok();
   EXPECT_NE(testing::internal::GetCapturedStderr().find("far outside"), std::string::npos);
-  const int64_t before = allocations;
+  const int64_t before = test::allocation_count();
   for (int i = 0; i < 10; ++i) {
     is_ok = policy_->prepare(observation, inputs).ok() && is_ok;
   }
-  const int64_t after = allocations;
+  const int64_t after = test::allocation_count();
   EXPECT_TRUE(is_ok);
   EXPECT_LE(after - before, driver_allocations());
 }

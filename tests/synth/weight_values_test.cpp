@@ -75,7 +75,9 @@ TEST(SynthWeights, NamesAndSeedsGiveOtherValues) {
   const auto base = values(42, {"x.weight", {4, 16}}, 0, 64);
   EXPECT_LT(same(base, values(42, {"y.weight", {4, 16}}, 0, 64)), 8U);
   EXPECT_LT(same(base, values(43, {"x.weight", {4, 16}}, 0, 64)), 8U);
+  // Both halves of the seed count.
   EXPECT_LT(same(base, values(uint64_t{42} << 32, {"x.weight", {4, 16}}, 0, 64)), 8U);
+  EXPECT_LT(same(base, values((uint64_t{1} << 32) + 42, {"x.weight", {4, 16}}, 0, 64)), 8U);
 }
 
 }  // namespace

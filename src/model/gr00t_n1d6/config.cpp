@@ -148,6 +148,7 @@ Status read_language(const io::JsonView& vlm, Config& config) {
   SINEW_TRY(keys.optional("head_dim", config.language.head_dim, "Qwen3"));
   SINEW_TRY(keys.optional("rms_norm_eps", config.language.epsilon, "Qwen3"));
   SINEW_TRY(keys.optional("rope_theta", config.language.rope_theta, "Qwen3"));
+  SINEW_TRY(keys.optional("max_position_embeddings", config.language.max_positions, "Qwen3"));
   SINEW_TRY(keys.required("vocab_size", config.language.vocabulary));
   SINEW_TRY(keys.fixed("attention_bias", false, "a bias in attention"));
   SINEW_TRY(keys.fixed("use_sliding_window", false, "sliding-window attention"));

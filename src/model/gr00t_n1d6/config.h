@@ -35,7 +35,8 @@ struct LanguageDims {
   int64_t head_dim = 128;
   double epsilon = 1e-6;
   double rope_theta = 1e6;
-  int64_t vocabulary = 151680;  // rows of the embedding table
+  int64_t vocabulary = 151680;    // rows of the embedding table
+  int64_t max_positions = 40960;  // tokens of a prompt
 };
 
 struct DitDims {

@@ -25,7 +25,9 @@ class Gr00tN1d6 final : public Network {
         embodiment_id_(options.embodiment_id) {
     facts_ = {.pixels_per_token = 2 * config_.vision.patch,
               .vocabulary = config_.language.vocabulary,
+              .max_positions = config_.language.max_positions,
               .horizon = config_.horizon,
+              .checkpoint_horizon = config_.checkpoint_horizon,
               .max_state_dim = config_.max_state_dim,
               .max_action_dim = config_.max_action_dim,
               .denoising_steps = config_.denoising_steps,
@@ -90,8 +92,15 @@ Result<std::unique_ptr<Network>> load_network(const io::Checkpoint& checkpoint,
                                               const NetworkOptions& options) {
   SINEW_ASSIGN(Config config, resolve_config(checkpoint, vlm, options));
   if (options.embodiment_id < 0 || options.embodiment_id >= config.max_embodiments) {
-    return bad_input("{}: embodiment id {}: expected 0 to {} (max_num_embodiments of config.json)",
-                     checkpoint.path().string(), options.embodiment_id, config.max_embodiments - 1);
+    const std::string& note = options.embodiment_id_note;
+    return bad_input(
+        "{}: embodiment id {}: expected 0 to {} (max_num_embodiments of config.json){}",
+        checkpoint.path().string(), options.embodiment_id, config.max_embodiments - 1,
+        note.empty() ? ""
+                     : fmt::format("; {}: copy embodiment_id.json from the folder that training "
+                                   "wrote, or write one with the id that the embodiment was "
+                                   "trained with",
+                                   note));
   }
   return std::unique_ptr<Network>(std::make_unique<Gr00tN1d6>(std::move(config), options));
 }

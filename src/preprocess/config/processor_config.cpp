@@ -189,15 +189,20 @@ Status resolve_embodiment_id(const JsonView& ids, ProcessorConfig& config) {
       return {};
     }
   }
+  const std::string found = ids.is_null() ? ids.where() + " is missing"
+                                          : fmt::format("{} has no entry \"{}\"", ids.where(), tag);
   const std::optional<int64_t> builtin = builtin_embodiment_id(tag);
   if (!builtin.has_value()) {
-    return ids.error_here(fmt::format(
-        "no id for the embodiment \"{}\", and it is no built-in one: add it to embodiment_id.json",
-        tag));
+    return bad_input(
+        "no id for the embodiment \"{}\": {}, and the built-in table does not know it; copy the "
+        "file from the folder that training wrote, or write {{\"{}\": ID}} with the id of the "
+        "training",
+        tag, found, tag);
   }
   config.embodiment_id = *builtin;
+  config.embodiment_id_note = found + ", so the built-in table gave the id";
   config.resolved.add("embodiment.id", fmt::to_string(config.embodiment_id), Origin::kDefault,
-                      "built-in table; not in embodiment_id.json");
+                      config.embodiment_id_note);
   return {};
 }
 

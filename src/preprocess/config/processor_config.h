@@ -64,6 +64,7 @@ struct ProcessorOptions {
 struct ProcessorConfig {
   std::string embodiment_tag;  // lower case
   int64_t embodiment_id = 0;
+  std::string embodiment_id_note;  // why the id is the built-in table's; empty: the file's own
   Modalities modalities;
   EmbodimentStatistics statistics;
   std::vector<std::string> valid_tags;  // tags with statistics and a modality config, sorted

@@ -130,16 +130,21 @@ std::vector<uint8_t> drop_alpha(const std::vector<uint8_t>& rgba) {
   return rgb;
 }
 
-Result<Image> decode_png(std::span<const std::byte> file, const std::string& where) {
-  PngReader reader(file);
+// The size, within the limits on frames.
+Status open_png(const std::string& where, PngReader& reader, PngHeader& header) {
   if (reader.info == nullptr) {
     return error(Code::kOutOfMemory, "{}: libpng could not start", where);
   }
-  PngHeader header;
   if (!read_png_size(reader, header)) {
     return bad_input("{}: broken PNG: {}", where, reader.error.text());
   }
-  SINEW_TRY(check_frame_size(where, "PNG", header.height, header.width));
+  return check_frame_size(where, "PNG", header.height, header.width);
+}
+
+Result<Image> decode_png(std::span<const std::byte> file, const std::string& where) {
+  PngReader reader(file);
+  PngHeader header;
+  SINEW_TRY(open_png(where, reader, header));
   if (!start_png_rows(reader, header)) {
     return bad_input("{}: broken PNG: {}", where, reader.error.text());
   }
@@ -166,35 +171,49 @@ struct CloseJpeg {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
 
-// The settings of the original's decoder: the accurate integer transform and smooth chroma
-// upsampling, which are also turbojpeg's defaults.
-Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& where) {
-  const std::unique_ptr<void, CloseJpeg> handle(tjInitDecompress());
-  if (handle == nullptr) {
-    return error(Code::kOutOfMemory, "{}: libturbojpeg could not start", where);
-  }
-  const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
-  const auto size = static_cast<unsigned long>(file.size());
+struct JpegReader {
+  std::unique_ptr<void, CloseJpeg> handle{tjInitDecompress()};
+  const unsigned char* bytes;
+  unsigned long size;
   int width = 0;
   int height = 0;
+
+  explicit JpegReader(std::span<const std::byte> file)
+      : bytes(reinterpret_cast<const unsigned char*>(file.data())), size(file.size()) {}
+};
+
+// The size, within the limits on frames.
+Status open_jpeg(const std::string& where, JpegReader& reader) {
+  if (reader.handle == nullptr) {
+    return error(Code::kOutOfMemory, "{}: libturbojpeg could not start", where);
+  }
   int subsampling = 0;
   int colours = 0;
-  if (tjDecompressHeader3(handle.get(), bytes, size, &width, &height, &subsampling, &colours) !=
-      0) {
-    return bad_input("{}: broken JPEG: {}", where, tjGetErrorStr2(handle.get()));
+  if (tjDecompressHeader3(reader.handle.get(), reader.bytes, reader.size, &reader.width,
+                          &reader.height, &subsampling, &colours) != 0) {
+    return bad_input("{}: broken JPEG: {}", where, tjGetErrorStr2(reader.handle.get()));
   }
-  SINEW_TRY(check_frame_size(where, "JPEG", height, width));
+  SINEW_TRY(check_frame_size(where, "JPEG", reader.height, reader.width));
   if (colours == TJCS_CMYK || colours == TJCS_YCCK) {
     return unsupported("{}: JPEG in CMYK colours; convert it to RGB", where);
   }
-  Image image{height, width,
-              std::vector<uint8_t>(static_cast<size_t>(int64_t{height} * width * kRgb))};
+  return {};
+}
+
+// The settings of the original's decoder: the accurate integer transform and smooth chroma
+// upsampling, which are also turbojpeg's defaults.
+Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& where) {
+  JpegReader reader(file);
+  SINEW_TRY(open_jpeg(where, reader));
+  Image image{
+      reader.height, reader.width,
+      std::vector<uint8_t>(static_cast<size_t>(int64_t{reader.height} * reader.width * kRgb))};
   // turbojpeg reports warnings (missing data, above all) as failures; stopping at the first one and
   // at a mad number of scans keeps hostile files cheap.
   constexpr int kFlags = TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS;
-  if (tjDecompress2(handle.get(), bytes, size, image.pixels.data(), width, 0, height, TJPF_RGB,
-                    kFlags) != 0) {
-    return bad_input("{}: broken JPEG: {}", where, tjGetErrorStr2(handle.get()));
+  if (tjDecompress2(reader.handle.get(), reader.bytes, reader.size, image.pixels.data(),
+                    reader.width, 0, reader.height, TJPF_RGB, kFlags) != 0) {
+    return bad_input("{}: broken JPEG: {}", where, tjGetErrorStr2(reader.handle.get()));
   }
   return image;
 }
@@ -203,23 +222,50 @@ bool starts_with(std::span<const std::byte> file, std::span<const uint8_t> magic
   return file.size() >= magic.size() && std::memcmp(file.data(), magic.data(), magic.size()) == 0;
 }
 
+bool is_png(std::span<const std::byte> file) {
+  static constexpr std::array<uint8_t, 8> kMagic = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+  return starts_with(file, kMagic);
+}
+
+bool is_jpeg(std::span<const std::byte> file) {
+  static constexpr std::array<uint8_t, 3> kMagic = {0xff, 0xd8, 0xff};
+  return starts_with(file, kMagic);
+}
+
+Status neither(std::span<const std::byte> file, const std::string& where) {
+  return bad_input("{}: expected a PNG or JPEG file, found {} bytes of something else", where,
+                   file.size());
+}
+
 }  // namespace
 
+Result<Size> image_size(std::span<const std::byte> file, const std::string& where) {
+  if (is_png(file)) {
+    PngReader reader(file);
+    PngHeader header;
+    SINEW_TRY(open_png(where, reader, header));
+    return Size{header.height, header.width};
+  }
+  if (is_jpeg(file)) {
+    JpegReader reader(file);
+    SINEW_TRY(open_jpeg(where, reader));
+    return Size{reader.height, reader.width};
+  }
+  return neither(file, where);
+}
+
 Result<Image> decode_image(std::span<const std::byte> file, const std::string& where) {
-  static constexpr std::array<uint8_t, 8> kPngMagic = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-  static constexpr std::array<uint8_t, 3> kJpegMagic = {0xff, 0xd8, 0xff};
   try {
-    if (starts_with(file, kPngMagic)) {
+    if (is_png(file)) {
       return decode_png(file, where);
     }
-    if (starts_with(file, kJpegMagic)) {
+    if (is_jpeg(file)) {
       return decode_jpeg(file, where);
     }
   } catch (const std::bad_alloc&) {
     return error(Code::kOutOfMemory, "{}: no memory for the frame", where);
   }
-  return bad_input("{}: expected a PNG or JPEG file, found {} bytes of something else", where,
-                   file.size());
+  return neither(file, where);
 }
 
 Result<Image> read_image(const std::filesystem::path& path) {

@@ -20,6 +20,13 @@ inline constexpr int64_t kMaxImagePixels = int64_t{1} << 26;
 // Frames reach the network with sides that are multiples of this (section 2).
 inline constexpr int64_t kSnapPixels = 28;
 
+struct Size {
+  int64_t height = 0;
+  int64_t width = 0;
+
+  friend bool operator==(const Size&, const Size&) = default;
+};
+
 // An owned RGB frame, u8 [height, width, 3], row-major.
 struct Image {
   int64_t height = 0;
@@ -48,6 +55,9 @@ struct ImageRef {
 Result<Image> decode_image(std::span<const std::byte> file, const std::string& where);
 Result<Image> read_image(const std::filesystem::path& path);
 
+// What decode_image would make of the file, from its header alone. Fails as that does.
+Result<Size> image_size(std::span<const std::byte> file, const std::string& where);
+
 // PNG, lossless RGB.
 Result<std::string> encode_png(const ImageRef& image);
 
@@ -56,13 +66,6 @@ Result<std::string> encode_png(const ImageRef& image);
 Image resize_area(const ImageRef& src, int64_t height, int64_t width);
 // PIL.Image.resize(BICUBIC) on u8 RGB, section 2.1.
 Image resize_bicubic(const ImageRef& src, int64_t height, int64_t width);
-
-struct Size {
-  int64_t height = 0;
-  int64_t width = 0;
-
-  friend bool operator==(const Size&, const Size&) = default;
-};
 
 struct TransformSizes {
   Size resized, cropped, transformed, snapped;  // after A1, A2, A3 and section 2

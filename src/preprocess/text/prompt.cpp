@@ -81,6 +81,16 @@ std::string render_chat(std::string_view text, std::string_view images) {
   return chat;
 }
 
+Status check_instruction(std::string_view text) {
+  if (text.size() > kMaxInstructionBytes) {
+    return bad_input(
+        "instruction: expected at most {} bytes, found {}: say in a sentence what the robot is to "
+        "do",
+        kMaxInstructionBytes, text.size());
+  }
+  return check_text(text, "instruction");
+}
+
 Result<std::string> render_prompt(std::string_view text, std::span<const int64_t> image_tokens) {
   SINEW_TRY(check_text(text, "instruction"));
   SINEW_TRY(refuse_image_markers(text));

@@ -14,6 +14,15 @@
 
 namespace sinew::preprocess {
 
+// Limits on what a policy is told, far beyond the sentence that it was trained on: text pasted by
+// mistake is refused before it costs anything. Tokens are those besides the images', the prompt's
+// frame included.
+inline constexpr size_t kMaxInstructionBytes = size_t{1} << 14;
+inline constexpr int64_t kMaxTextTokens = 2048;
+
+// kBadInput when `text` is longer than kMaxInstructionBytes or not UTF-8.
+Status check_instruction(std::string_view text);
+
 // Section 4.1. Input must be UTF-8.
 Result<std::string> formalize(std::string_view text);
 

@@ -18,8 +18,18 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+// And holds the header's word on the size against it.
 Result<Image> decode(const std::string& file) {
-  return decode_image(std::as_bytes(std::span(file)), "frame");
+  const auto bytes = std::as_bytes(std::span(file));
+  Result<Image> image = decode_image(bytes, "frame");
+  const Result<Size> size = image_size(bytes, "frame");
+  if (image.ok()) {
+    EXPECT_TRUE(size.ok()) << size.status().message();
+    EXPECT_EQ(size.value(), (Size{image.value().height, image.value().width}));
+  } else if (!size.ok()) {
+    EXPECT_EQ(size.status().message(), image.status().message());
+  }
+  return image;
 }
 
 std::vector<int> levels_of(const std::string& file) {
