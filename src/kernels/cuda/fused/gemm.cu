@@ -108,7 +108,7 @@ GemmShape shape_of(const GemmArgs& args, const GemmTile& tile) {
 
 Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::DeviceCaps& device) {
   if (gemm_body(device) == GemmBody::kMmaSync) {
-    return {};
+    return prepare_gemm_mma(epilogue);
   }
   const GemmSm90 body = sm90_body(epilogue, tile.columns);
   if (body == nullptr) {
@@ -124,16 +124,19 @@ Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::Devi
 Status enqueue_gemm(const GemmArgs& args, const GemmTile& tile, const ops::DeviceCaps& device,
                     Stream stream) {
   SINEW_TRY(check_gemm(args));
-  CUtensorMap a_map;
-  CUtensorMap w_map;
-  SINEW_TRY(encode_a(&a_map, args, tile));
-  SINEW_TRY(encode_w(&w_map, args, tile));
   const EpilogueOperands operands{.m = static_cast<int>(args.m),
                                   .n = static_cast<int>(args.n),
                                   .bias = args.bias,
                                   .residual = args.residual,
                                   .out = args.out,
                                   .head_rope = args.head_rope};
+  if (gemm_body(device) == GemmBody::kMmaSync) {
+    return enqueue_gemm_mma(args, operands, device.compute_capability >= 90, stream);
+  }
+  CUtensorMap a_map;
+  CUtensorMap w_map;
+  SINEW_TRY(encode_a(&a_map, args, tile));
+  SINEW_TRY(encode_w(&w_map, args, tile));
   const GemmShape shape = shape_of(args, tile);
   const int cluster = tile.cluster_m * tile.cluster_n * tile.split_k;
   const int tiles = shape.row_tiles * shape.column_tiles * tile.split_k;

@@ -25,4 +25,8 @@ GemmSm90 gemm_sm90_body<GemmEpilogue::kSwiGlu>(int columns);
 template <>
 GemmSm90 gemm_sm90_body<GemmEpilogue::kHeadRope>(int columns);
 
+Status prepare_gemm_mma(GemmEpilogue epilogue);
+Status enqueue_gemm_mma(const GemmArgs& args, const EpilogueOperands& epilogue, bool is_dependent,
+                        Stream stream);
+
 }  // namespace sinew::cuda

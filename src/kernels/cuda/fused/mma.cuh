@@ -48,7 +48,7 @@ __device__ __forceinline__ void load_2_transposed(uint32_t& r0, uint32_t& r1, ui
 }
 
 // sums [16, 8] += a [16, 16] b [16, 8]
-__device__ __forceinline__ void multiply_16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0,
+__device__ __forceinline__ void multiply_16(float* sums, const uint32_t (&a)[4], uint32_t b0,
                                             uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7},"
@@ -58,8 +58,7 @@ __device__ __forceinline__ void multiply_16(float (&sums)[4], const uint32_t (&a
 }
 
 // sums [16, 8] += a [16, 8] b [8, 8]
-__device__ __forceinline__ void multiply_8(float (&sums)[4], uint32_t a0, uint32_t a1,
-                                           uint32_t b0) {
+__device__ __forceinline__ void multiply_8(float* sums, uint32_t a0, uint32_t a1, uint32_t b0) {
   asm volatile(
       "mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6},"
       " {%0, %1, %2, %3};"
