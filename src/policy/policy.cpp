@@ -34,6 +34,7 @@ void copy_input(const engine::Executable& executable, std::string_view name,
 }
 
 void note_times(const engine::Executable& executable, Timings& t) {
+  t.network_ms = executable.run_ms();
   t.vision_ms = 0;
   t.language_ms = 0;
   t.action_ms = 0;
@@ -87,7 +88,7 @@ Policy::Memory Policy::memory() const {
   return {.weight_bytes = use.weight_bytes + use.constant_bytes,
           .arena_bytes = use.arena_bytes,
           .workspace_bytes = use.workspace_bytes,
-          .staging_bytes = 0};
+          .staging_bytes = use.staging_bytes};
 }
 
 Status Policy::Impl::decode(const PreparedInputs::Impl& inputs, std::span<const float> normalized,
@@ -142,7 +143,7 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   } else {
     copy_input(*executable, "noise", inputs.noise);
   }
-  executable->run();
+  SINEW_TRY(executable->run(times_stages));
   const auto decode_start = Clock::now();
   SINEW_TRY(decode(inputs, executable->output(0).as<float>(), chunk));
   Timings& t = chunk.timings;
@@ -152,6 +153,10 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   t.decode_ms = ms_since(decode_start);
   t.end_to_end_ms = inputs.preprocess_ms + inputs.tokenize_ms + ms_since(start);
   return executable;
+}
+
+void Policy::set_stage_timing(bool is_timed) {
+  impl_->times_stages = is_timed;
 }
 
 Status Policy::warm_up() {
@@ -170,7 +175,7 @@ Status Policy::run(PreparedInputs& inputs, ActionChunk& chunk) {
   }
   SINEW_ASSIGN(engine::Executable* const executable, impl_->run_sample(*inputs.impl_, chunk));
   if (impl_->dump) {
-    impl_->dump->add_sample(*executable, *inputs.impl_, chunk);
+    SINEW_TRY(impl_->dump->add_sample(*executable, *inputs.impl_, chunk));
     SINEW_TRY(impl_->dump->write_call(impl_->tokenizer.pad_token_id()));
   }
   return {};
@@ -201,7 +206,7 @@ Status Policy::act_batch(std::span<const Observation> observations, std::span<Ac
         longest - sample.shape.tokens;  // positions count the pads (spec/model.md 5.3)
     SINEW_ASSIGN(engine::Executable* const executable, impl_->run_sample(sample, chunks[i]));
     if (impl_->dump) {
-      impl_->dump->add_sample(*executable, sample, chunks[i]);
+      SINEW_TRY(impl_->dump->add_sample(*executable, sample, chunks[i]));
     }
   }
   return impl_->dump ? impl_->dump->write_call(impl_->tokenizer.pad_token_id()) : Status();
