@@ -1,6 +1,7 @@
 // What fused CUDA kernels are compared with: the plainest kernels that compute the same, summing in
 // double, on the device because CPUs take minutes at full size. Each can round its results to bf16
-// as the original does after every operation: that chain's error is the yardstick (docs/numerics.md).
+// as the original does after every operation: that chain's error is the yardstick
+// (docs/numerics.md).
 #pragma once
 
 #include <cuda_bf16.h>
@@ -66,9 +67,13 @@ class Array {
 
 using Bf16 = __nv_bfloat16;
 
-__device__ __forceinline__ float as_float(float x) { return x; }
+__device__ __forceinline__ float as_float(float x) {
+  return x;
+}
 
-__device__ __forceinline__ float as_float(Bf16 x) { return __bfloat162float(x); }
+__device__ __forceinline__ float as_float(Bf16 x) {
+  return __bfloat162float(x);
+}
 
 // Counter-based, so that every element is its own function of (seed, index): about normal.
 template <class T>
@@ -253,10 +258,10 @@ __global__ void attention_kernel(float* out, const T* q, const T* k, const T* v,
   const int segment = static_cast<int>(blockIdx.z);
   const int kv_head = head / (s.heads / s.kv_heads);
   const int seen = s.is_causal ? query + 1 : s.keys;
-  const int64_t q_at =
-      (static_cast<int64_t>(segment) * s.queries + query) * s.heads * s.head_dim + head * s.head_dim;
-  const int64_t k_at = static_cast<int64_t>(segment) * s.keys * s.kv_heads * s.head_dim +
-                       kv_head * s.head_dim;
+  const int64_t q_at = (static_cast<int64_t>(segment) * s.queries + query) * s.heads * s.head_dim +
+                       head * s.head_dim;
+  const int64_t k_at =
+      static_cast<int64_t>(segment) * s.keys * s.kv_heads * s.head_dim + kv_head * s.head_dim;
   const int64_t stride = static_cast<int64_t>(s.kv_heads) * s.head_dim;
   for (int key = static_cast<int>(threadIdx.x); key < seen; key += static_cast<int>(blockDim.x)) {
     double sum = 0;
@@ -305,7 +310,8 @@ double distance(const std::vector<A>& a, const std::vector<B>& b) {
     const double d = static_cast<double>(static_cast<float>(a[i])) -
                      static_cast<double>(static_cast<float>(b[i]));
     difference += d * d;
-    norm += static_cast<double>(static_cast<float>(b[i])) * static_cast<double>(static_cast<float>(b[i]));
+    norm += static_cast<double>(static_cast<float>(b[i])) *
+            static_cast<double>(static_cast<float>(b[i]));
   }
   return std::sqrt(difference / norm);
 }

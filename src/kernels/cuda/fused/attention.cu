@@ -3,7 +3,6 @@
 // registers (online softmax, in base 2). Groups of warps may share the keys between them; their
 // results are merged in a fixed order.
 #include "kernels/cuda/fused/attention.h"
-
 #include "kernels/cuda/fused/launch.cuh"
 #include "kernels/cuda/fused/mma.cuh"
 
@@ -40,7 +39,9 @@ constexpr __host__ __device__ int row_elements(int head_dim) {
   return head_dim % 16 == 8 ? head_dim : head_dim + 8;
 }
 
-constexpr __host__ __device__ int stage_elements(int head_dim) { return 2 * kKeys * row_elements(head_dim); }
+constexpr __host__ __device__ int stage_elements(int head_dim) {
+  return 2 * kKeys * row_elements(head_dim);
+}
 
 constexpr size_t shared_bytes(int head_dim, int key_parts) {
   return static_cast<size_t>(kStages * key_parts * stage_elements(head_dim)) * 2;
@@ -208,8 +209,7 @@ __device__ __forceinline__ void add_values(Rows<kHeadDim>& rows, const float (&p
                                            uint32_t values) {
   constexpr int kRow = row_elements(kHeadDim);
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const uint32_t at =
-      values + static_cast<uint32_t>((lane % 16 * kRow + lane / 16 * 8) * 2);
+  const uint32_t at = values + static_cast<uint32_t>((lane % 16 * kRow + lane / 16 * 8) * 2);
 #pragma unroll
   for (int i = 0; i < kKeys / 16; ++i) {
     const uint32_t a[4] = {bf16_pair(p[2 * i][0], p[2 * i][1]), bf16_pair(p[2 * i][2], p[2 * i][3]),
@@ -294,7 +294,8 @@ __device__ __forceinline__ void store_rows(const Rows<kHeadDim>& rows, __nv_bflo
 }
 
 template <int kHeadDim, int kRowWarps, int kKeyParts>
-__global__ void __launch_bounds__(32 * kRowWarps * kKeyParts, kHeadDim == 128 ? 1 : 512 / (32 * kRowWarps * kKeyParts))
+__global__ void __launch_bounds__(32 * kRowWarps * kKeyParts,
+                                  kHeadDim == 128 ? 1 : 512 / (32 * kRowWarps * kKeyParts))
     attention_bf16(const __grid_constant__ AttentionOperands o) {
   constexpr int kPartThreads = 32 * kRowWarps;
   extern __shared__ __align__(128) uint8_t shared[];
@@ -306,10 +307,10 @@ __global__ void __launch_bounds__(32 * kRowWarps * kKeyParts, kHeadDim == 128 ? 
   // Late queries see most keys: they start first.
   const int tile = static_cast<int>(gridDim.x - 1 - blockIdx.x);
   const int first_query = tile * 16 * kRowWarps + warp % kRowWarps * 16;
-  const __nv_bfloat16* k = o.k + static_cast<int64_t>(segment) * o.keys * o.k_stride +
-                           head / o.group * kHeadDim;
-  const __nv_bfloat16* v = o.v + static_cast<int64_t>(segment) * o.keys * o.v_stride +
-                           head / o.group * kHeadDim;
+  const __nv_bfloat16* k =
+      o.k + static_cast<int64_t>(segment) * o.keys * o.k_stride + head / o.group * kHeadDim;
+  const __nv_bfloat16* v =
+      o.v + static_cast<int64_t>(segment) * o.keys * o.v_stride + head / o.group * kHeadDim;
   const int seen = o.is_causal != 0 ? min(o.keys, (tile + 1) * 16 * kRowWarps) : o.keys;
   const int blocks = (seen + kKeys - 1) / kKeys;
   const int mine = (blocks - part + kKeyParts - 1) / kKeyParts;  // blocks of this part
@@ -343,11 +344,10 @@ __global__ void __launch_bounds__(32 * kRowWarps * kKeyParts, kHeadDim == 128 ? 
       const int first_key = (block * kKeyParts + part) * kKeys;
       float scores[8][4];
       score<kHeadDim>(scores, q, stage);
-      const bool is_edge = first_key + kKeys > o.keys ||
-                           (o.is_causal != 0 && first_key + kKeys - 1 > first_query);
+      const bool is_edge =
+          first_key + kKeys > o.keys || (o.is_causal != 0 && first_key + kKeys - 1 > first_query);
       take_numerators(rows, scores, o, first_key, first_query, is_edge);
-      add_values(rows, scores,
-                 stage + static_cast<uint32_t>(kKeys * row_elements(kHeadDim) * 2));
+      add_values(rows, scores, stage + static_cast<uint32_t>(kKeys * row_elements(kHeadDim) * 2));
     }
     __syncthreads();
   }

@@ -1,7 +1,6 @@
 // What attention accepts and how it is cut: plain host code, no CUDA.
-#include "kernels/cuda/fused/attention.h"
-
 #include "base/error.h"
+#include "kernels/cuda/fused/attention.h"
 
 namespace sinew::cuda {
 

@@ -1,7 +1,6 @@
 // Binding of products: maps for the copy engine, and launches. The bodies are instantiated in
 // gemm_sm90_*.cu and gemm_mma.cu.
 #include "kernels/cuda/fused/gemm.h"
-
 #include "kernels/cuda/fused/gemm_bodies.h"
 
 #include <cuda.h>
@@ -57,11 +56,11 @@ Status encode(CUtensorMap* map, const void* data, const std::array<cuuint64_t, k
   const auto encode_tiled = found.value();
   std::array<cuuint32_t, kRank> steps;
   steps.fill(1);
-  const CUresult error = encode_tiled(
-      map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, static_cast<cuuint32_t>(kRank),
-      const_cast<void*>(data), extents.data(), strides.data(), box.data(), steps.data(),
-      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult error =
+      encode_tiled(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, static_cast<cuuint32_t>(kRank),
+                   const_cast<void*>(data), extents.data(), strides.data(), box.data(),
+                   steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                   CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (error != CUDA_SUCCESS) {
     return Status(Code::kDevice, "cuTensorMapEncodeTiled refused a tensor (" +
                                      std::to_string(static_cast<int>(error)) + ")");
@@ -80,14 +79,12 @@ Status encode_w(CUtensorMap* map, const GemmArgs& args, const GemmTile& tile) {
   const cuuint64_t row = cuuint64_t(args.k) * 2;
   const int rows = tile.columns / tile.cluster_m;
   if (args.epilogue == GemmEpilogue::kSwiGlu) {
-    return encode<5>(map, args.w,
-                     {cuuint64_t(args.k), 2, 4, 4, cuuint64_t(args.n / 32)},
+    return encode<5>(map, args.w, {cuuint64_t(args.k), 2, 4, 4, cuuint64_t(args.n / 32)},
                      {row * cuuint64_t(args.n / 2), row * 4, row, row * 16},
                      {kGemmDepth, 2, 4, 4, cuuint32_t(rows / 32)});
   }
   return encode<5>(map, args.w, {cuuint64_t(args.k), 2, 4, 2, cuuint64_t(args.n / 16)},
-                   {row, row * 4, row * 2, row * 16},
-                   {kGemmDepth, 2, 4, 2, cuuint32_t(rows / 16)});
+                   {row, row * 4, row * 2, row * 16}, {kGemmDepth, 2, 4, 2, cuuint32_t(rows / 16)});
 }
 
 int round_up(int64_t n, int multiple) {
@@ -113,8 +110,7 @@ Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::Devi
   const GemmSm90 body = sm90_body(epilogue, tile.columns);
   if (body == nullptr) {
     return Status(Code::kInternal, "no product kernel has tiles of " +
-                                       std::to_string(tile.columns) +
-                                       " columns for this epilogue");
+                                       std::to_string(tile.columns) + " columns for this epilogue");
   }
   return launch_status(cudaFuncSetAttribute(body, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                             static_cast<int>(gemm_shared_bytes(tile))),

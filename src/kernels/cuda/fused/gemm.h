@@ -39,10 +39,10 @@ struct HeadRope {
 struct GemmArgs {
   GemmEpilogue epilogue = GemmEpilogue::kBias;
   int64_t m = 0;
-  int64_t n = 0;              // rows of w; n % 16 == 0 (kSwiGlu 32, kHeadRope 128)
-  int64_t k = 0;              // k % 8 == 0
-  const void* a = nullptr;    // [m, k] bf16
-  const void* w = nullptr;    // [n, k] bf16; a parameter: read before the preceding kernel is done
+  int64_t n = 0;            // rows of w; n % 16 == 0 (kSwiGlu 32, kHeadRope 128)
+  int64_t k = 0;            // k % 8 == 0
+  const void* a = nullptr;  // [m, k] bf16
+  const void* w = nullptr;  // [n, k] bf16; a parameter: read before the preceding kernel is done
   const float* bias = nullptr;      // [n]; optional
   const float* residual = nullptr;  // [m, n]; optional; may be `out`
   void* out = nullptr;              // [m, n] or [m, n/2]

@@ -1,7 +1,6 @@
 // Which tiles a product is cut into: plain host code, no CUDA.
-#include "kernels/cuda/fused/gemm.h"
-
 #include "base/error.h"
+#include "kernels/cuda/fused/gemm.h"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +14,9 @@ constexpr int64_t kTileRows = 128;
 constexpr size_t kSharedOfSm = 233472;  // sm_90
 constexpr size_t kSharedReserved = 1024;
 
-size_t stage_bytes(int columns) { return static_cast<size_t>(kTileRows + columns) * 128; }
+size_t stage_bytes(int columns) {
+  return static_cast<size_t>(kTileRows + columns) * 128;
+}
 
 constexpr size_t kBarrierBytes = 128;
 
@@ -91,8 +92,8 @@ double cost(const GemmTile& tile, int64_t m, int64_t n, int64_t k, const ops::De
     const int64_t count = (extent + tile_extent - 1) / tile_extent;
     return (count + multiple - 1) / multiple * multiple;
   };
-  const int64_t count = tiles(m, kTileRows, tile.cluster_m) *
-                        tiles(n, tile.columns, tile.cluster_n) * tile.split_k;
+  const int64_t count =
+      tiles(m, kTileRows, tile.cluster_m) * tiles(n, tile.columns, tile.cluster_n) * tile.split_k;
   const int64_t cluster = tile.cluster_m * tile.cluster_n * tile.split_k;
   // Clusters of 4 and more leave some multiprocessors of a group without work.
   const int64_t slots = (device.multiprocessors - (cluster > 2 ? 4 : 0)) / cluster * cluster;

@@ -35,7 +35,9 @@ __device__ __forceinline__ float gelu_erf(float x) {
   return 0.5F * x * (1.0F + erff(x * 0.7071067812F));
 }
 
-__device__ __forceinline__ float silu(float x) { return __fdividef(x, 1.0F + __expf(-x)); }
+__device__ __forceinline__ float silu(float x) {
+  return __fdividef(x, 1.0F + __expf(-x));
+}
 
 __device__ __forceinline__ uint32_t bf16_pair(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);

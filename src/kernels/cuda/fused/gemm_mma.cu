@@ -1,7 +1,6 @@
 // Launches of the body that every architecture from sm_80 runs (gemm_mma.cuh).
-#include "kernels/cuda/fused/gemm_mma.cuh"
-
 #include "kernels/cuda/fused/gemm_bodies.h"
+#include "kernels/cuda/fused/gemm_mma.cuh"
 
 namespace sinew::cuda {
 namespace {

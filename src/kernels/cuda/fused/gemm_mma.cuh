@@ -69,13 +69,11 @@ __device__ __forceinline__ void multiply_stage(float (&sums)[kTall][32 * (3 - kT
   constexpr int kWide = 64 * (3 - kTall);
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const uint32_t a_at =
-      stage +
-      static_cast<uint32_t>(((warp_row + lane % 16) * kRowElements + lane / 16 * 8) * 2);
+      stage + static_cast<uint32_t>(((warp_row + lane % 16) * kRowElements + lane / 16 * 8) * 2);
   const uint32_t w_at =
-      stage + static_cast<uint32_t>(
-                  ((kRows + warp_column + lane / 16 * 8 + lane % 8) * kRowElements +
-                   lane / 8 % 2 * 8) *
-                  2);
+      stage +
+      static_cast<uint32_t>(
+          ((kRows + warp_column + lane / 16 * 8 + lane % 8) * kRowElements + lane / 8 % 2 * 8) * 2);
 #pragma unroll
   for (int i = 0; i < kDepth / 16; ++i) {
     uint32_t a[kTall][4];

@@ -1,10 +1,11 @@
-// out = epilogue(a w^T) on sm_90a: tiles of 128 rows, two consumer warpgroups of 64 rows each fed by
-// one copying thread through a ring of shared-memory stages.
+// out = epilogue(a w^T) on sm_90a: tiles of 128 rows, two consumer warpgroups of 64 rows each fed
+// by one copying thread through a ring of shared-memory stages.
 //
-// Blocks of a cluster that need the same tile each fetch a part of it and send it to all of them, so
-// that a byte crosses from L2 once a cluster; blocks that split the depth add up through distributed
-// shared memory, in the order of their ranks. Rows of w arrive permuted (gemm_epilogue.cuh) because
-// the map of w is five-dimensional: its boxes walk a group of 16 rows as [2, 4, 2].
+// Blocks of a cluster that need the same tile each fetch a part of it and send it to all of them,
+// so that a byte crosses from L2 once a cluster; blocks that split the depth add up through
+// distributed shared memory, in the order of their ranks. Rows of w arrive permuted
+// (gemm_epilogue.cuh) because the map of w is five-dimensional: its boxes walk a group of 16 rows
+// as [2, 4, 2].
 //
 // Copies of w, a parameter, are under way before the preceding kernel is done; those of a are not.
 #pragma once
@@ -17,7 +18,7 @@
 namespace sinew::cuda {
 
 constexpr int kGemmRows = 128;
-constexpr int kGemmDepth = 64;  // k of a stage: one swizzled row of 128 bytes
+constexpr int kGemmDepth = 64;     // k of a stage: one swizzled row of 128 bytes
 constexpr int kGemmThreads = 288;  // two warpgroups that compute, one warp that copies
 constexpr int kGemmConsumers = 256;
 constexpr int kMaxStages = 8;
@@ -153,8 +154,8 @@ __device__ __forceinline__ void release_stage(const GemmShape& s, const Place& p
     return;
   }
   if (lane < s.cluster_n) {
-    hopper::barrier_arrive_at(
-        barrier, static_cast<uint32_t>(p.first_rank + lane * s.cluster_m + p.in_m));
+    hopper::barrier_arrive_at(barrier,
+                              static_cast<uint32_t>(p.first_rank + lane * s.cluster_m + p.in_m));
   } else if (lane < s.cluster_n + s.cluster_m - 1) {
     const int other = lane - s.cluster_n;
     const int in_m = other < p.in_m ? other : other + 1;
@@ -166,8 +167,8 @@ __device__ __forceinline__ void release_stage(const GemmShape& s, const Place& p
 // Adds the products of a tile's depth to the sums. Without rows it only keeps the ring turning.
 template <int kColumns>
 __device__ __forceinline__ void multiply(float (&sums)[kColumns / 2], const GemmShape& s,
-                                         const Place& p, const Ring& ring, int group,
-                                         bool has_rows, int& stage, uint32_t& phase) {
+                                         const Place& p, const Ring& ring, int group, bool has_rows,
+                                         int& stage, uint32_t& phase) {
 #pragma unroll
   for (int i = 0; i < kColumns / 2; ++i) {
     sums[i] = 0;
@@ -239,8 +240,8 @@ __device__ __forceinline__ void exchange_parts(const float (&sums)[kColumns / 2]
   using Part = Parts<kColumns, kSplits>;
   const int sharing = s.cluster_m * s.cluster_n;
   const int in_cluster = p.in_n * s.cluster_m + p.in_m;
-  const uint32_t slot = exchange + static_cast<uint32_t>(p.in_k * Part::kQuads) * kQuadStride +
-                        threadIdx.x * 16;
+  const uint32_t slot =
+      exchange + static_cast<uint32_t>(p.in_k * Part::kQuads) * kQuadStride + threadIdx.x * 16;
   hopper::cluster_arrive();
   hopper::cluster_wait();
 #pragma unroll
@@ -268,8 +269,8 @@ __device__ __forceinline__ void finish_part(const Place& p, uint32_t exchange,
     float4 sum = load_shared(slot + static_cast<uint32_t>(quad) * kQuadStride);
 #pragma unroll
     for (int from = 1; from < kSplits; ++from) {
-      sum = sum + load_shared(slot + static_cast<uint32_t>(from * Part::kQuads + quad) *
-                                         kQuadStride);
+      sum =
+          sum + load_shared(slot + static_cast<uint32_t>(from * Part::kQuads + quad) * kQuadStride);
     }
     return sum;
   };

@@ -1,7 +1,7 @@
 // Launching kernels so that the next one may start before this one is done (programmatic dependent
 // launch, sm_90): every kernel calls wait_for_producers() before it touches what earlier kernels
-// wrote or read, and may fetch parameters before that. Each kernel waits for the one before it to be
-// finished, which had waited too: all earlier work is done then.
+// wrote or read, and may fetch parameters before that. Each kernel waits for the one before it to
+// be finished, which had waited too: all earlier work is done then.
 #pragma once
 
 #include "kernels/cuda/stream.h"
@@ -42,8 +42,8 @@ inline Status launch_status(cudaError_t error, std::string_view kernel) {
   if (error == cudaSuccess) {
     return {};
   }
-  return Status(Code::kDevice, std::string(kernel) + ": the launch failed: " +
-                                   cudaGetErrorString(error));
+  return Status(Code::kDevice,
+                std::string(kernel) + ": the launch failed: " + cudaGetErrorString(error));
 }
 
 template <class... Parameters, class... Args>

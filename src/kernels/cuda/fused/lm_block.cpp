@@ -16,7 +16,9 @@ struct Intermediates {
   void* gated;     // [t, f] bf16
 };
 
-int64_t qkv_width(const LmBlockShape& s) { return (s.heads + 2 * s.kv_heads) * s.head_dim; }
+int64_t qkv_width(const LmBlockShape& s) {
+  return (s.heads + 2 * s.kv_heads) * s.head_dim;
+}
 
 Intermediates cut(const LmBlockShape& s, WorkspaceCutter& cutter) {
   return {.normed = cutter.take(s.tokens * s.width * 2),

@@ -1,8 +1,7 @@
 // Norms of f32 rows: a warp a row (a block a row where rows are few and long), each value read once
 // and kept in registers for the second pass.
-#include "kernels/cuda/fused/norm.h"
-
 #include "kernels/cuda/fused/launch.cuh"
+#include "kernels/cuda/fused/norm.h"
 
 #include <cuda_bf16.h>
 

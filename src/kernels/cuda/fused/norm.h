@@ -13,8 +13,8 @@ namespace sinew::cuda {
 // out = x rsqrt(mean(x^2) + epsilon) * weight
 struct NormArgs {
   int64_t rows = 0;
-  int64_t width = 0;  // % 4 == 0; up to 8192
-  const float* x = nullptr;  // [rows, width]; with a pixel shuffle [4 rows, width / 4]
+  int64_t width = 0;              // % 4 == 0; up to 8192
+  const float* x = nullptr;       // [rows, width]; with a pixel shuffle [4 rows, width / 4]
   const float* weight = nullptr;  // [width]
   const float* bias = nullptr;    // [width]; null: an RMS norm
   void* out = nullptr;            // [rows, width] bf16

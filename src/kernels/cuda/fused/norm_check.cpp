@@ -1,7 +1,6 @@
 // What the norms accept: plain host code, no CUDA.
-#include "kernels/cuda/fused/norm.h"
-
 #include "base/error.h"
+#include "kernels/cuda/fused/norm.h"
 
 namespace sinew::cuda {
 
