@@ -247,8 +247,12 @@ std::vector<GemmTile> candidates(GemmEpilogue e, int64_t m, int64_t n, bool all)
           if (!all && (blocks < 60 || (sk > 1 && blocks > 300))) {
             continue;
           }
-          t.stages = cuda::gemm_most_stages(t);
+          t.stages = cuda::gemm_most_stages(t, columns <= 128 ? 2 : 1);
           tiles.push_back(t);
+          if (!all && columns <= 128 && blocks <= 132) {  // a multiprocessor each: deeper rings
+            t.stages = cuda::gemm_most_stages(t, 1);
+            tiles.push_back(t);
+          }
         }
       }
     }
@@ -819,7 +823,7 @@ int main(int argc, char** argv) {
                     .cluster_m = number(6),
                     .cluster_n = number(7),
                     .split_k = number(8)};
-      tile.stages = cuda::gemm_most_stages(tile);
+      tile.stages = cuda::gemm_most_stages(tile, tile.columns <= 128 ? 2 : 1);
       const Product p(epilogue, number(2), number(3), number(4), weight_sets(number(3), number(4)));
       std::printf("%s [%d, %d, %d] tile %s: %.1f us\n", name_of(epilogue), number(2), number(3),
                   number(4), text_of(tile).c_str(), product_us(p, tile, device));

@@ -71,10 +71,10 @@ GemmTile choose_gemm_tile(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k
                           const ops::DeviceCaps& device);
 
 // What the sm_90 body can run: widths of tiles, whether a tile fits, and how deep its ring can be
-// with as many blocks on a multiprocessor as its width is made for.
+// with one or two blocks on a multiprocessor.
 std::span<const int> gemm_tile_columns(GemmEpilogue epilogue);
 bool gemm_tile_fits(GemmEpilogue epilogue, const GemmTile& tile);
-int gemm_most_stages(const GemmTile& tile);
+int gemm_most_stages(const GemmTile& tile, int blocks_per_sm);
 
 // Shared memory of a block of the sm_90 body.
 size_t gemm_shared_bytes(const GemmTile& tile);

@@ -67,8 +67,8 @@ Status check_gemm(const GemmArgs& args) {
   return {};
 }
 
-int gemm_most_stages(const GemmTile& tile) {
-  const size_t blocks = tile.columns <= 128 ? 2 : 1;
+int gemm_most_stages(const GemmTile& tile, int blocks_per_sm) {
+  const auto blocks = static_cast<size_t>(blocks_per_sm);
   const size_t room = kSharedOfSm / blocks - kSharedReserved - kBarrierBytes;
   return static_cast<int>(std::min<size_t>(room / stage_bytes(tile.columns), 8));
 }
@@ -124,7 +124,7 @@ GemmTile choose_gemm_tile(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k
           if (cluster_m > row_tiles || !gemm_tile_fits(epilogue, tile)) {
             continue;
           }
-          tile.stages = gemm_most_stages(tile);
+          tile.stages = gemm_most_stages(tile, tile.columns <= 128 ? 2 : 1);
           const double time = cost(tile, m, n, k, device);
           if (time < least) {
             least = time;

@@ -70,6 +70,59 @@ __device__ __forceinline__ float4 operator+(float4 a, float4 b) {
   return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w};
 }
 
+__device__ __forceinline__ float4 load_or_zero(const float* from, bool is_there) {
+  float4 v;
+  asm("{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %5, 0;\n"
+      "mov.b32 %0, 0;\n"
+      "mov.b32 %1, 0;\n"
+      "mov.b32 %2, 0;\n"
+      "mov.b32 %3, 0;\n"
+      "@p ld.global.v4.f32 {%0, %1, %2, %3}, [%4];\n"
+      "}\n"
+      : "=&f"(v.x), "=&f"(v.y), "=&f"(v.z), "=&f"(v.w)
+      : "l"(from), "r"(static_cast<int>(is_there))
+      : "memory");
+  return v;
+}
+
+// Sums begin with what is added to them: the loads hide behind the first copies of the tile, and
+// nothing is left to wait for at its end. No branches: all loads are under way at once.
+template <GemmEpilogue kEpilogue, int kSums>
+__device__ __forceinline__ void start_rows(const EpilogueOperands& e, int row, int column,
+                                           bool is_first_split, float (&sums)[kSums]) {
+  const bool has_bias = e.bias != nullptr && is_first_split;
+  const bool has_residual = e.residual != nullptr && is_first_split;
+  column += 4 * (static_cast<int>(threadIdx.x) % 4);
+  const int64_t index = static_cast<int64_t>(row) * e.n + column;
+#pragma unroll
+  for (int g = 0; g < kSums / 8; ++g) {
+    float4 v[2] = {};
+    if constexpr (kEpilogue == GemmEpilogue::kResidual) {
+      const bool is_column = has_residual && column + 16 * g < e.n;
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        v[half] = load_or_zero(e.residual + index + 8 * half * e.n + 16 * g,
+                               is_column && row + 8 * half < e.m);
+      }
+    }
+    if constexpr (kEpilogue != GemmEpilogue::kSwiGlu && kEpilogue != GemmEpilogue::kHeadRope) {
+      const float4 bias = load_or_zero(e.bias + column + 16 * g, has_bias && column + 16 * g < e.n);
+      v[0] = v[0] + bias;
+      v[1] = v[1] + bias;
+    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int first = 8 * g + 2 * half;
+      sums[first] = v[half].x;
+      sums[first + 1] = v[half].y;
+      sums[first + 4] = v[half].z;
+      sums[first + 5] = v[half].w;
+    }
+  }
+}
+
 // Four columns of one row.
 template <GemmEpilogue kEpilogue>
 __device__ __forceinline__ void finish_quad(const EpilogueOperands& e, int row, int column,
@@ -77,14 +130,8 @@ __device__ __forceinline__ void finish_quad(const EpilogueOperands& e, int row, 
   if (column >= e.n) {
     return;
   }
-  if (e.bias != nullptr) {
-    v = v + __ldg(reinterpret_cast<const float4*>(e.bias + column));
-  }
   const int64_t index = static_cast<int64_t>(row) * e.n + column;
   if constexpr (kEpilogue == GemmEpilogue::kResidual) {
-    if (e.residual != nullptr) {
-      v = v + *reinterpret_cast<const float4*>(e.residual + index);
-    }
     *reinterpret_cast<float4*>(static_cast<float*>(e.out) + index) = v;
   } else {
     store_bf16(e.out, index, activate<kEpilogue>(v));
@@ -93,11 +140,10 @@ __device__ __forceinline__ void finish_quad(const EpilogueOperands& e, int row, 
 
 // One row of a whole head.
 __device__ __forceinline__ void finish_head(const EpilogueOperands& e, int row, int column,
-                                            const float4 (&quads)[8]) {
+                                            float4 (&quads)[8]) {
   const HeadRope& rope = e.head_rope;
   const int lane = static_cast<int>(threadIdx.x) % 4;
   const int head = column / 128;
-  const bool is_rotated = head < rope.q_heads + rope.k_heads;
   float squares = 0;
 #pragma unroll
   for (int g = 0; g < 8; ++g) {
@@ -109,20 +155,17 @@ __device__ __forceinline__ void finish_head(const EpilogueOperands& e, int row, 
   if (row >= e.m || column >= e.n) {
     return;
   }
-  const float scale = rsqrtf(squares * (1.0F / 128) + rope.epsilon);
-  const float* norm = head < rope.q_heads ? rope.q_norm : rope.k_norm;
   const int64_t first = static_cast<int64_t>(row) * e.n + column;
+  if (head < rope.q_heads + rope.k_heads) {
+    const float scale = rsqrtf(squares * (1.0F / 128) + rope.epsilon);
+    const float* norm = (head < rope.q_heads ? rope.q_norm : rope.k_norm) + 4 * lane;
+    const int64_t angle = static_cast<int64_t>(row) * 64 + 4 * lane;
 #pragma unroll
-  for (int g = 0; g < 4; ++g) {
-    float4 low = quads[g];
-    float4 high = quads[g + 4];
-    const int at = 16 * g + 4 * lane;
-    if (is_rotated) {
-      const float4 low_norm = __ldg(reinterpret_cast<const float4*>(norm + at));
-      const float4 high_norm = __ldg(reinterpret_cast<const float4*>(norm + at + 64));
-      const int64_t angle = static_cast<int64_t>(row) * 64 + at;
-      const float4 c = __ldg(reinterpret_cast<const float4*>(rope.cos + angle));
-      const float4 s = __ldg(reinterpret_cast<const float4*>(rope.sin + angle));
+    for (int g = 0; g < 4; ++g) {
+      const float4 c = load_or_zero(rope.cos + angle + 16 * g, true);
+      const float4 s = load_or_zero(rope.sin + angle + 16 * g, true);
+      const float4 low_norm = load_or_zero(norm + 16 * g, true);
+      const float4 high_norm = load_or_zero(norm + 64 + 16 * g, true);
       const auto rotate = [scale](float& a, float& b, float a_norm, float b_norm, float cosine,
                                   float sine) {
         const float x = a * scale * a_norm;
@@ -130,13 +173,15 @@ __device__ __forceinline__ void finish_head(const EpilogueOperands& e, int row, 
         a = x * cosine - y * sine;
         b = y * cosine + x * sine;
       };
-      rotate(low.x, high.x, low_norm.x, high_norm.x, c.x, s.x);
-      rotate(low.y, high.y, low_norm.y, high_norm.y, c.y, s.y);
-      rotate(low.z, high.z, low_norm.z, high_norm.z, c.z, s.z);
-      rotate(low.w, high.w, low_norm.w, high_norm.w, c.w, s.w);
+      rotate(quads[g].x, quads[g + 4].x, low_norm.x, high_norm.x, c.x, s.x);
+      rotate(quads[g].y, quads[g + 4].y, low_norm.y, high_norm.y, c.y, s.y);
+      rotate(quads[g].z, quads[g + 4].z, low_norm.z, high_norm.z, c.z, s.z);
+      rotate(quads[g].w, quads[g + 4].w, low_norm.w, high_norm.w, c.w, s.w);
     }
-    store_bf16(e.out, first + at, low);
-    store_bf16(e.out, first + at + 64, high);
+  }
+#pragma unroll
+  for (int g = 0; g < 8; ++g) {
+    store_bf16(e.out, first + 16 * g + 4 * lane, quads[g]);
   }
 }
 

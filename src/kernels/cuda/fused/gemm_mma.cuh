@@ -122,7 +122,13 @@ __global__ void __launch_bounds__(mma_gemm::kThreads, 2)
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_row = kTall == 1 ? warp * 16 : warp / 2 * 32;
   const int warp_column = kTall == 1 ? 0 : warp % 2 * 64;
-  float sums[kTall][32 * (3 - kTall)] = {};
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  float sums[kTall][32 * (3 - kTall)];
+#pragma unroll
+  for (int t = 0; t < kTall; ++t) {
+    start_rows<kEpilogue>(o.epilogue, row + warp_row + t * 16 + lane / 4, column + warp_column,
+                          true, sums[t]);
+  }
   for (int step = 0; step < steps; ++step) {
     mma::copy_wait<kStages - 2>();
     __syncthreads();  // the stage is there, and the one before it has been read
@@ -133,7 +139,6 @@ __global__ void __launch_bounds__(mma_gemm::kThreads, 2)
     mma::copy_commit();
     multiply_stage<kTall>(sums, stage_at(step), warp_row, warp_column);
   }
-  const int lane = static_cast<int>(threadIdx.x) % 32;
 #pragma unroll
   for (int t = 0; t < kTall; ++t) {
     finish_rows<kEpilogue>(o.epilogue, row + warp_row + t * 16 + lane / 4, column + warp_column,

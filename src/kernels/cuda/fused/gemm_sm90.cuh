@@ -169,10 +169,6 @@ template <int kColumns>
 __device__ __forceinline__ void multiply(float (&sums)[kColumns / 2], const GemmShape& s,
                                          const Place& p, const Ring& ring, int group, bool has_rows,
                                          int& stage, uint32_t& phase) {
-#pragma unroll
-  for (int i = 0; i < kColumns / 2; ++i) {
-    sums[i] = 0;
-  }
   if (!has_rows) {
     for (int step = p.first_step; step < p.last_step; ++step) {
       hopper::barrier_wait(ring.full + static_cast<uint32_t>(stage) * 8, phase);
@@ -316,10 +312,11 @@ __device__ __forceinline__ void compute_tiles(const GemmShape& s, const Place& p
   for (int tile = p.cluster; tile < tiles; tile += p.clusters) {
     float sums[kColumns / 2];
     const int tile_row = (tile % row_clusters * s.cluster_m + p.in_m) * kGemmRows + group * 64;
-    multiply<kColumns>(sums, s, p, ring, group, tile_row < e.m, stage, phase);
     const int row = tile_row + static_cast<int>(threadIdx.x) / 32 % 4 * 16 +
                     static_cast<int>(threadIdx.x) % 32 / 4;
     const int column = (tile / row_clusters * s.cluster_n + p.in_n) * kColumns;
+    start_rows<kEpilogue>(e, row, column, p.in_k == 0, sums);
+    multiply<kColumns>(sums, s, p, ring, group, tile_row < e.m, stage, phase);
     if (kCanSplit && s.split_k == 2) {
       finish_split<kColumns, 2, kEpilogue>(sums, s, p, ring.a, e, row, column);
       return;
