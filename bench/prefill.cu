@@ -247,9 +247,9 @@ std::vector<GemmTile> candidates(GemmEpilogue e, int64_t m, int64_t n, bool all)
           if (!all && (blocks < 60 || (sk > 1 && blocks > 300))) {
             continue;
           }
-          t.stages = cuda::gemm_most_stages(t, columns <= 128 ? 2 : 1);
+          t.stages = cuda::gemm_most_stages(t, columns <= 96 ? 2 : 1);
           tiles.push_back(t);
-          if (!all && columns <= 128 && blocks <= 132) {  // a multiprocessor each: deeper rings
+          if (!all && columns <= 96 && blocks <= 132) {  // a multiprocessor each: deeper rings
             t.stages = cuda::gemm_most_stages(t, 1);
             tiles.push_back(t);
           }
@@ -733,49 +733,49 @@ void time_attention() {
   }
 }
 
-void time_blocks(const ops::DeviceCaps& device) {
-  constexpr int kReplays = 30;
-  std::vector<VitWeights> vit;
-  for (int i = 0; i < 27; ++i) {
-    vit.emplace_back(kVit.width, kVit.ffn, 1000 + 20 * static_cast<uint64_t>(i));
+// A chain of layers with distinct weights on fixed memory: what a component of the network is.
+struct VitChain {
+  std::vector<VitWeights> layers;
+
+  explicit VitChain(int count) {
+    for (int i = 0; i < count; ++i) {
+      layers.emplace_back(kVit.width, kVit.ffn, 1000 + 20 * static_cast<uint64_t>(i));
+    }
   }
-  for (const auto [images, patches] : {std::pair{1, 324}, {2, 360}, {4, 360}}) {
-    cuda::VitBlockShape s = kVit;
-    s.images = images;
-    s.patches = patches;
-    const auto plan = must(cuda::plan_vit_block(s, device));
+
+  double layer_us(const cuda::VitBlockPlan& plan, int replays) const {
+    const cuda::VitBlockShape& s = plan.shape;
     must(cuda::prepare_vit_block(plan));
     const Array<std::byte> workspace(plan.workspace_bytes);
     const auto count = static_cast<size_t>(s.images * s.patches * s.width);
     const auto in = reference::random<float>(count, 9, 1);
     const Array<float> a(count), b(count);
-    const double us = graph_us(
-        [&](cudaStream_t stream) {
-          const float* x = in.get();
-          for (size_t i = 0; i < vit.size(); ++i) {
-            float* out = i % 2 == 0 ? a.get() : b.get();
-            must(cuda::enqueue_vit_block(plan, vit[i].parameters(), x, out, workspace.get(),
-                                         stream));
-            x = out;
-          }
-        },
-        kReplays);
-    std::printf(
-        "vision %d x %d: %.3f ms (27 layers), %.1f us a layer; qkv %s, out %s, up %s, down "
-        "%s, attention %dx%d\n",
-        images, patches, us / 1e3, us / 27, text_of(plan.qkv).c_str(), text_of(plan.out).c_str(),
-        text_of(plan.up).c_str(), text_of(plan.down).c_str(), plan.attention.row_warps,
-        plan.attention.key_parts);
+    return graph_us(
+               [&](cudaStream_t stream) {
+                 const float* x = in.get();
+                 for (size_t i = 0; i < layers.size(); ++i) {
+                   float* out = i % 2 == 0 ? a.get() : b.get();
+                   must(cuda::enqueue_vit_block(plan, layers[i].parameters(), x, out,
+                                                workspace.get(), stream));
+                   x = out;
+                 }
+               },
+               replays) /
+           static_cast<double>(layers.size());
   }
-  vit.clear();
-  std::vector<LmWeights> lm;
-  for (int i = 0; i < 16; ++i) {
-    lm.emplace_back(kLm, 3000 + 20 * static_cast<uint64_t>(i));
+};
+
+struct LmChain {
+  std::vector<LmWeights> layers;
+
+  explicit LmChain(int count) {
+    for (int i = 0; i < count; ++i) {
+      layers.emplace_back(kLm, 3000 + 20 * static_cast<uint64_t>(i));
+    }
   }
-  for (const int tokens : {116, 222, 411}) {
-    cuda::LmBlockShape s = kLm;
-    s.tokens = tokens;
-    const auto plan = must(cuda::plan_lm_block(s, device));
+
+  double layer_us(const cuda::LmBlockPlan& plan, int replays) const {
+    const cuda::LmBlockShape& s = plan.shape;
     must(cuda::prepare_lm_block(plan));
     const Array<std::byte> workspace(plan.workspace_bytes);
     const auto count = static_cast<size_t>(s.tokens * s.width);
@@ -783,30 +783,152 @@ void time_blocks(const ops::DeviceCaps& device) {
     const auto cos = reference::random<float>(static_cast<size_t>(s.tokens * 64), 10, 0.6F);
     const auto sin = reference::random<float>(static_cast<size_t>(s.tokens * 64), 11, 0.6F);
     const Array<float> a(count), b(count);
-    const double us = graph_us(
-        [&](cudaStream_t stream) {
-          const float* x = in.get();
-          for (size_t i = 0; i < lm.size(); ++i) {
-            float* out = i % 2 == 0 ? a.get() : b.get();
-            must(cuda::enqueue_lm_block(plan, lm[i].parameters(), {x, cos.get(), sin.get(), out},
-                                        workspace.get(), stream));
-            x = out;
-          }
-        },
-        kReplays);
+    return graph_us(
+               [&](cudaStream_t stream) {
+                 const float* x = in.get();
+                 for (size_t i = 0; i < layers.size(); ++i) {
+                   float* out = i % 2 == 0 ? a.get() : b.get();
+                   must(cuda::enqueue_lm_block(plan, layers[i].parameters(),
+                                               {x, cos.get(), sin.get(), out}, workspace.get(),
+                                               stream));
+                   x = out;
+                 }
+               },
+               replays) /
+           static_cast<double>(layers.size());
+  }
+};
+
+cuda::VitBlockShape vit_shape(int images, int patches) {
+  cuda::VitBlockShape s = kVit;
+  s.images = images;
+  s.patches = patches;
+  return s;
+}
+
+cuda::LmBlockShape lm_shape(int tokens) {
+  cuda::LmBlockShape s = kLm;
+  s.tokens = tokens;
+  return s;
+}
+
+constexpr std::pair<int, int> kImages[] = {{1, 324}, {2, 360}, {4, 360}};
+constexpr int kTokens[] = {116, 222, 411};
+
+void time_blocks(const ops::DeviceCaps& device) {
+  constexpr int kReplays = 30;
+  {
+    const VitChain chain(27);
+    for (const auto [images, patches] : kImages) {
+      const auto plan = must(cuda::plan_vit_block(vit_shape(images, patches), device));
+      const double us = chain.layer_us(plan, kReplays);
+      std::printf(
+          "vision %d x %d: %.3f ms (27 layers), %.1f us a layer; qkv %s, out %s, up %s, "
+          "down %s, attention %dx%d\n",
+          images, patches, us * 27e-3, us, text_of(plan.qkv).c_str(), text_of(plan.out).c_str(),
+          text_of(plan.up).c_str(), text_of(plan.down).c_str(), plan.attention.row_warps,
+          plan.attention.key_parts);
+    }
+  }
+  const LmChain chain(16);
+  for (const int tokens : kTokens) {
+    const auto plan = must(cuda::plan_lm_block(lm_shape(tokens), device));
+    const double us = chain.layer_us(plan, kReplays);
     std::printf(
         "language %d: %.3f ms (16 layers), %.1f us a layer; qkv %s, out %s, gate up %s, "
         "down %s, attention %dx%d\n",
-        tokens, us / 1e3, us / 16, text_of(plan.qkv).c_str(), text_of(plan.out).c_str(),
+        tokens, us * 16e-3, us, text_of(plan.qkv).c_str(), text_of(plan.out).c_str(),
         text_of(plan.gate_up).c_str(), text_of(plan.down).c_str(), plan.attention.row_warps,
         plan.attention.key_parts);
+  }
+}
+
+// Tries every tile of one product of a block inside the chain, and keeps the fastest.
+template <class Plan, class Chain>
+void tune_product(const char* name, Plan& plan, GemmTile Plan::*tile, const Chain& chain,
+                  GemmEpilogue e, int64_t m, int64_t n, int64_t k) {
+  std::vector<std::pair<double, GemmTile>> times;
+  for (const GemmTile& candidate : candidates(e, m, n, false)) {
+    plan.*tile = candidate;
+    times.emplace_back(chain.layer_us(plan, 5), candidate);
+  }
+  std::sort(times.begin(), times.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  plan.*tile = times[0].second;
+  const GemmTile& best = times[0].second;
+  std::printf(
+      "    {GemmEpilogue::k%s, %lld, %lld, %lld, {%d, %d, %d, %d, %d}},  // %s: layer %.1f "
+      "us; next %.1f [%s] %.1f [%s]\n",
+      e == GemmEpilogue::kBias       ? "Bias"
+      : e == GemmEpilogue::kGeluTanh ? "GeluTanh"
+      : e == GemmEpilogue::kResidual ? "Residual"
+      : e == GemmEpilogue::kSwiGlu   ? "SwiGlu"
+                                     : "HeadRope",
+      static_cast<long long>(m), static_cast<long long>(n), static_cast<long long>(k), best.columns,
+      best.cluster_m, best.cluster_n, best.split_k, best.stages, name, times[0].first,
+      times[1].first, text_of(times[1].second).c_str(), times[2].first,
+      text_of(times[2].second).c_str());
+}
+
+template <class Plan, class Chain>
+void tune_attention(Plan& plan, const Chain& chain, bool is_wide) {
+  std::printf("    attention:");
+  double least = 1e9;
+  cuda::AttentionTile best;
+  for (const auto [row_warps, key_parts] :
+       {std::pair{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {3, 1}, {3, 2}, {4, 1}, {4, 2}}) {
+    if (is_wide && key_parts > 2) {
+      continue;
+    }
+    plan.attention = {row_warps, key_parts};
+    const double us = chain.layer_us(plan, 5);
+    std::printf(" %dx%d %.1f", row_warps, key_parts, us);
+    if (us < least) {
+      least = us;
+      best = plan.attention;
+    }
+  }
+  plan.attention = best;
+  std::printf("\n");
+}
+
+void tune_blocks(const ops::DeviceCaps& device) {
+  {
+    const VitChain chain(6);
+    for (const auto [images, patches] : kImages) {
+      auto plan = must(cuda::plan_vit_block(vit_shape(images, patches), device));
+      using Plan = cuda::VitBlockPlan;
+      const int64_t m = images * patches;
+      tune_attention(plan, chain, false);
+      tune_product("up", plan, &Plan::up, chain, GemmEpilogue::kGeluTanh, m, 4304, 1152);
+      tune_product("down", plan, &Plan::down, chain, GemmEpilogue::kResidual, m, 1152, 4304);
+      tune_product("qkv", plan, &Plan::qkv, chain, GemmEpilogue::kBias, m, 3456, 1152);
+      tune_product("out", plan, &Plan::out, chain, GemmEpilogue::kResidual, m, 1152, 1152);
+    }
+  }
+  const LmChain chain(3);
+  for (const int tokens : kTokens) {
+    auto plan = must(cuda::plan_lm_block(lm_shape(tokens), device));
+    using Plan = cuda::LmBlockPlan;
+    tune_attention(plan, chain, true);
+    tune_product("gate up", plan, &Plan::gate_up, chain, GemmEpilogue::kSwiGlu, tokens, 12288,
+                 2048);
+    tune_product("down", plan, &Plan::down, chain, GemmEpilogue::kResidual, tokens, 2048, 6144);
+    tune_product("qkv", plan, &Plan::qkv, chain, GemmEpilogue::kHeadRope, tokens, 4096, 2048);
+    tune_product("out", plan, &Plan::out, chain, GemmEpilogue::kResidual, tokens, 2048, 2048);
   }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  constexpr int kSkipped = 77;  // what ctest is told to take for "skipped"
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    std::printf("skipped: no CUDA device\n");
+    return kSkipped;
+  }
   const ops::DeviceCaps device = device_caps();
   for (int i = 1; i < argc; ++i) {
     const std::string what = argv[i];
@@ -823,7 +945,7 @@ int main(int argc, char** argv) {
                     .cluster_m = number(6),
                     .cluster_n = number(7),
                     .split_k = number(8)};
-      tile.stages = cuda::gemm_most_stages(tile, tile.columns <= 128 ? 2 : 1);
+      tile.stages = cuda::gemm_most_stages(tile, tile.columns <= 96 ? 2 : 1);
       const Product p(epilogue, number(2), number(3), number(4), weight_sets(number(3), number(4)));
       std::printf("%s [%d, %d, %d] tile %s: %.1f us\n", name_of(epilogue), number(2), number(3),
                   number(4), text_of(tile).c_str(), product_us(p, tile, device));
@@ -832,6 +954,8 @@ int main(int argc, char** argv) {
       time_attention();
     } else if (what == "blocks") {
       time_blocks(device);
+    } else if (what == "tune-blocks") {
+      tune_blocks(device);
     } else {
       std::fprintf(stderr, "usage: %s (check | check-small | tune | attention | blocks)...\n",
                    argv[0]);

@@ -22,21 +22,13 @@ AttentionTile choose_attention_tile(const AttentionArgs& args, int multiprocesso
   const auto blocks = [&](int row_warps) {
     return args.segments * args.heads * ((args.queries + 16 * row_warps - 1) / (16 * row_warps));
   };
-  // Tall tiles read the keys less often; short ones reach every multiprocessor.
-  AttentionTile tile{.row_warps = 4, .key_parts = 1};
-  while (tile.row_warps > 1 && blocks(tile.row_warps) < multiprocessors) {
-    --tile.row_warps;
-  }
-  if (tile.row_warps == 3) {
-    return tile;
-  }
-  // Few warps a multiprocessor: share the keys between them.
+  // Warps wait for each other's memory and tensor cores: eight a block, half of them for other keys
+  // wherever there are keys enough, hide that best. Shorter tiles where tall ones leave
+  // multiprocessors idle.
   const int64_t key_blocks = (args.keys + 63) / 64;
-  if (tile.row_warps <= 2 && key_blocks >= 2) {
-    tile.key_parts = 2;
-  }
-  if (tile.row_warps == 1 && key_blocks >= 4 && args.head_dim < 128) {
-    tile.key_parts = 4;
+  AttentionTile tile{.row_warps = 4, .key_parts = key_blocks >= 2 ? 2 : 1};
+  while (tile.row_warps > 2 && 2 * blocks(tile.row_warps) < 3 * multiprocessors) {
+    --tile.row_warps;
   }
   return tile;
 }

@@ -124,7 +124,7 @@ GemmTile choose_gemm_tile(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k
           if (cluster_m > row_tiles || !gemm_tile_fits(epilogue, tile)) {
             continue;
           }
-          tile.stages = gemm_most_stages(tile, tile.columns <= 128 ? 2 : 1);
+          tile.stages = gemm_most_stages(tile, tile.columns <= 96 ? 2 : 1);
           const double time = cost(tile, m, n, k, device);
           if (time < least) {
             least = time;

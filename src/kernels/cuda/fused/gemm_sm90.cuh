@@ -27,7 +27,7 @@ constexpr uint32_t kRowBytes = 128;
 // Narrow tiles leave room for two blocks on a multiprocessor: one computes while the other fills or
 // drains, and the next kernel's blocks can fetch their weights.
 constexpr __host__ __device__ int gemm_blocks_per_sm(int columns) {
-  return columns <= 128 ? 2 : 1;
+  return columns <= 96 ? 2 : 1;
 }
 
 struct GemmShape {
@@ -381,6 +381,10 @@ __global__ void __launch_bounds__(kGemmThreads, gemm_blocks_per_sm(kColumns))
       sm90::copy_tiles<kColumns, kEpilogue == GemmEpilogue::kSwiGlu>(a_map, w_map, shape, place,
                                                                      ring);
     }
+    __syncwarp();
+    // This block's own copies are under way: the memory is free for the next kernel's.
+    prefetch_share(operands.prefetch, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
+                   static_cast<int>(threadIdx.x) - kGemmConsumers, 32);
     __syncwarp();
     if (shape.split_k > 1) {  // as exchange_parts()
       hopper::cluster_arrive();

@@ -4,6 +4,7 @@
 // be finished, which had waited too: all earlier work is done then.
 #pragma once
 
+#include "kernels/cuda/fused/prefetch.h"
 #include "kernels/cuda/stream.h"
 
 #include "sinew/result.h"
@@ -28,6 +29,19 @@ __device__ __forceinline__ void release_consumers() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
+}
+
+// One block's share of a prefetch, by `threads` of its threads.
+__device__ __forceinline__ void prefetch_share(const Prefetch& p, int block, int blocks, int thread,
+                                               int threads) {
+  constexpr int kLine = 128;
+  const auto* data = static_cast<const char*>(p.data);
+  const int lines = static_cast<int>(p.bytes / kLine);
+  const int share = (lines + blocks - 1) / blocks;
+  const int end = min(lines, (block + 1) * share);
+  for (int line = block * share + thread; line < end; line += threads) {
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(data + static_cast<size_t>(line) * kLine));
+  }
 }
 
 struct LaunchShape {

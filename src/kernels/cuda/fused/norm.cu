@@ -18,6 +18,7 @@ struct NormOperands {
   float epsilon = 0;
   int grid_rows = 0;
   int grid_columns = 0;
+  Prefetch prefetch{};
 };
 
 // Threads of a row: a warp, or a block of kThreads.
@@ -69,6 +70,8 @@ __global__ void __launch_bounds__(kThreads == 32 ? 128 : kThreads)
     norm_f32_bf16(const __grid_constant__ NormOperands o) {
   __shared__ float partial[kThreads == 32 ? 1 : kThreads / 32];
   release_consumers();
+  prefetch_share(o.prefetch, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
+                 static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x));
   wait_for_producers();
   const int row = kThreads == 32 ? static_cast<int>(blockIdx.x * 4 + threadIdx.x / 32)
                                  : static_cast<int>(blockIdx.x);
@@ -138,7 +141,8 @@ Status enqueue_norm(const NormArgs& args, Stream stream) {
                        .out = static_cast<__nv_bfloat16*>(args.out),
                        .epsilon = args.epsilon,
                        .grid_rows = static_cast<int>(args.grid_rows),
-                       .grid_columns = static_cast<int>(args.grid_columns)};
+                       .grid_columns = static_cast<int>(args.grid_columns),
+                       .prefetch = args.prefetch};
   const bool is_shuffled = args.grid_rows > 0;
   if (is_shuffled) {
     return enqueue_kind<256, 8, true>(o, args.is_dependent, stream);

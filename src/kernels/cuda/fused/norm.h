@@ -1,6 +1,7 @@
 // Norms of f32 rows into the bf16 that products read.
 #pragma once
 
+#include "kernels/cuda/fused/prefetch.h"
 #include "kernels/cuda/stream.h"
 
 #include "sinew/result.h"
@@ -23,6 +24,7 @@ struct NormArgs {
   // 4 c + 2 i + j); 0: rows are read as they are.
   int64_t grid_rows = 0;  // of one image's patches
   int64_t grid_columns = 0;
+  Prefetch prefetch{};
   bool is_dependent = false;  // the device has programmatic dependent launch
 };
 
