@@ -123,6 +123,15 @@ struct CudaSystem {
 
 CudaSystem cuda_system();
 
+// What a GPU reaches at most, measured: reading memory, and a large product in `precision`.
+struct CudaBounds {
+  double read_bytes_per_second = 0;
+  double flop_per_second = 0;
+  std::string product;  // that the arithmetic was measured with
+};
+
+Result<CudaBounds> measure_cuda_bounds(int device, ops::Precision precision);
+
 // The CPU backend: the oracle, and the device of machines without a GPU. `threads` as
 // resolve_threads gives it.
 std::unique_ptr<Backend> make_cpu_backend(int threads,

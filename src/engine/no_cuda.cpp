@@ -12,7 +12,13 @@ Result<std::unique_ptr<Backend>> make_cuda_backend(const CudaOptions& options) {
 }
 
 CudaSystem cuda_system() {
-  return {};
+  CudaSystem system;
+  system.problem = "this build has no CUDA backend";
+  return system;
+}
+
+Result<CudaBounds> measure_cuda_bounds(int device, ops::Precision /*precision*/) {
+  return error(Code::kDevice, "cuda:{}: this build has no CUDA backend", device);
 }
 
 }  // namespace sinew::engine

@@ -3,7 +3,6 @@
 #include "base/check.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace sinew::engine {
@@ -23,11 +22,8 @@ TensorView Executable::output(size_t index) const {
 }
 
 Status Executable::run(bool times_stages) {
-  using Clock = std::chrono::steady_clock;
   has_stage_times_ = false;
-  const auto start = Clock::now();
   SINEW_TRY(program_->run(times_stages ? std::span<double>(stage_ms_) : std::span<double>()));
-  run_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   has_stage_times_ = times_stages;
   for (size_t i = 0; i < times_.size(); ++i) {
     times_[i].ms = times_stages ? stage_ms_[i] : 0;

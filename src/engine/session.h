@@ -44,13 +44,11 @@ class Executable {
   // What the last run left at a dump site; only for sessions that keep sites.
   Result<ConstTensorView> site(size_t index) { return program_->read(plan_->sites[index].value); }
 
-  // Runs every stage in order and notes the time of the whole, and of each stage if asked to.
+  // Runs every stage in order, and notes the time of each if asked to.
   // Allocates nothing once it has run. On failure no output is valid (Program::run).
   Status run(bool times_stages);
 
-  // Of the last run: its wall time, and times of the stages, one a stage of the plan, or none.
-  double run_ms() const { return run_ms_; }
-
+  // Of the last run: one a stage of the plan, or none.
   std::span<const StageTime> stage_times() const {
     return has_stage_times_ ? std::span<const StageTime>(times_) : std::span<const StageTime>();
   }
@@ -63,7 +61,6 @@ class Executable {
   std::unique_ptr<Program> program_;
   std::vector<StageTime> times_;
   std::vector<double> stage_ms_;  // scratch
-  double run_ms_ = 0;
   bool has_stage_times_ = false;
   int generation_ = 0;
 };

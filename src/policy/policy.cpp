@@ -34,7 +34,6 @@ void copy_input(const engine::Executable& executable, std::string_view name,
 }
 
 void note_times(const engine::Executable& executable, Timings& t) {
-  t.network_ms = executable.run_ms();
   t.vision_ms = 0;
   t.language_ms = 0;
   t.action_ms = 0;
@@ -133,6 +132,7 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   set_key(inputs.shape, key);
   SINEW_ASSIGN(engine::Executable* const executable, session->prepare(key));
   last_shape = inputs.shape;
+  const auto network_start = Clock::now();
   copy_input(*executable, "pixel_values", inputs.pixel_values);
   copy_input(*executable, "token_ids", inputs.token_ids);
   copy_input(*executable, "image_rows", inputs.image_rows);
@@ -144,6 +144,7 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
     copy_input(*executable, "noise", inputs.noise);
   }
   SINEW_TRY(executable->run(times_stages));
+  chunk.timings.network_ms = ms_since(network_start);
   const auto decode_start = Clock::now();
   SINEW_TRY(decode(inputs, executable->output(0).as<float>(), chunk));
   Timings& t = chunk.timings;

@@ -21,21 +21,7 @@ size_t aligned(size_t bytes) {
   return (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-Result<Event> make_event(unsigned int flags) {
-  cudaEvent_t event = nullptr;
-  SINEW_TRY(call_status(cudaEventCreateWithFlags(&event, flags), "creating an event"));
-  return Event(event);
-}
-
 }  // namespace
-
-void DestroyEvent::operator()(CUevent_st* event) const {
-  cudaEventDestroy(event);
-}
-
-void DestroyGraph::operator()(CUgraphExec_st* graph) const {
-  cudaGraphExecDestroy(graph);
-}
 
 std::string call_text(const ops::Plan& plan, const ops::Call& call) {
   const ops::Step& first = plan.steps[static_cast<size_t>(call.first_step)];
@@ -86,7 +72,7 @@ Status CudaProgram::allocate() {
   SINEW_ASSIGN(staging_, PinnedBuffer::allocate(exchange_bytes_, machine_.is_integrated,
                                                 "inputs and outputs"));
   SINEW_ASSIGN(exchange_, DeviceBuffer::allocate(exchange_device_bytes(), "inputs and outputs"));
-  SINEW_ASSIGN(done_, make_event(cudaEventDisableTiming));
+  SINEW_ASSIGN(done_, make_event(/*has_time=*/false));
   return {};
 }
 
@@ -233,7 +219,7 @@ Status CudaProgram::run(std::span<double> stage_ms) {
   const bool is_timed = !stage_ms.empty();
   if (is_timed && events_.empty()) {
     for (size_t i = 0; i <= stages_.size(); ++i) {
-      SINEW_ASSIGN(Event event, make_event(cudaEventDefault));
+      SINEW_ASSIGN(Event event, make_event(/*has_time=*/true));
       events_.push_back(std::move(event));
     }
     if (is_captured_) {

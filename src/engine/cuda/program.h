@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/backend.h"
+#include "engine/cuda/handles.h"
 #include "engine/cuda/memory.h"
 #include "engine/cuda/once_store.h"
 #include "kernels/cuda/kernel.h"
@@ -12,21 +13,7 @@
 #include <utility>
 #include <vector>
 
-struct CUevent_st;
-struct CUgraphExec_st;
-
 namespace sinew::cuda {
-
-struct DestroyEvent {
-  void operator()(CUevent_st* event) const;
-};
-
-struct DestroyGraph {
-  void operator()(CUgraphExec_st* graph) const;
-};
-
-using Event = std::unique_ptr<CUevent_st, DestroyEvent>;
-using Graph = std::unique_ptr<CUgraphExec_st, DestroyGraph>;
 
 // What the programs of a backend share.
 struct Machine {

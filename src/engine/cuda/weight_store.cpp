@@ -32,10 +32,6 @@ void copy_parallel(ThreadPool& pool, const std::byte* from, size_t bytes, std::b
 
 }  // namespace
 
-void Uploader::EventDeleter::operator()(CUevent_st* event) const {
-  cudaEventDestroy(event);
-}
-
 Uploader::~Uploader() {
   if (stream_ != nullptr && pinned_.data() != nullptr) {
     cudaStreamSynchronize(stream_);  // copies still read the slots
@@ -48,10 +44,7 @@ Result<Uploader> Uploader::make(ThreadPool& pool, Stream stream) {
   SINEW_ASSIGN(uploader.pinned_, PinnedBuffer::allocate(2 * kSlotBytes, false, "upload slots"));
   SINEW_ASSIGN(uploader.raw_, DeviceBuffer::allocate(kDeviceBytes, "upload slots"));
   for (Event& event : uploader.is_free_) {
-    cudaEvent_t made = nullptr;
-    SINEW_TRY(
-        call_status(cudaEventCreateWithFlags(&made, cudaEventDisableTiming), "creating an event"));
-    event.reset(made);
+    SINEW_ASSIGN(event, make_event(/*has_time=*/false));
   }
   uploader.stream_ = stream;
   return uploader;

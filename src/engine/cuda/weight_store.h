@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/thread_pool.h"
+#include "engine/cuda/handles.h"
 #include "engine/cuda/memory.h"
 #include "kernels/cuda/weights.h"
 
@@ -42,12 +43,6 @@ class Uploader {
 
  private:
   Uploader() = default;
-
-  struct EventDeleter {
-    void operator()(struct CUevent_st* event) const;
-  };
-
-  using Event = std::unique_ptr<struct CUevent_st, EventDeleter>;
 
   ThreadPool* pool_ = nullptr;
   Stream stream_ = nullptr;
