@@ -320,8 +320,17 @@ void check_attention(reference::AttentionShape s) {
   const std::vector<float> expected = exact.host();
   const double yardstick = reference::distance(plain.host(), expected);
   double worst = 0;
-  for (const auto [row_warps, key_parts] :
-       {std::pair{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {3, 1}, {3, 2}, {4, 1}, {4, 2}}) {
+  for (const auto [row_warps, key_parts] : {std::pair{1, 1},
+                                            {1, 2},
+                                            {1, 4},
+                                            {2, 1},
+                                            {2, 2},
+                                            {3, 1},
+                                            {3, 2},
+                                            {4, 1},
+                                            {4, 2},
+                                            {6, 1},
+                                            {6, 2}}) {
     if (s.head_dim == 128 && key_parts > 2) {
       continue;
     }
@@ -705,8 +714,17 @@ void time_attention() {
                              .is_dependent = true};
     std::printf("attention %d x %d, %d/%d heads of %d:", s.segments, s.queries, s.heads, s.kv_heads,
                 s.head_dim);
-    for (const auto [row_warps, key_parts] :
-         {std::pair{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {3, 1}, {3, 2}, {4, 1}, {4, 2}}) {
+    for (const auto [row_warps, key_parts] : {std::pair{1, 1},
+                                              {1, 2},
+                                              {1, 4},
+                                              {2, 1},
+                                              {2, 2},
+                                              {3, 1},
+                                              {3, 2},
+                                              {4, 1},
+                                              {4, 2},
+                                              {6, 1},
+                                              {6, 2}}) {
       if (s.head_dim == 128 && key_parts > 2) {
         continue;
       }
@@ -875,8 +893,17 @@ void tune_attention(Plan& plan, const Chain& chain, bool is_wide) {
   std::printf("    attention:");
   double least = 1e9;
   cuda::AttentionTile best;
-  for (const auto [row_warps, key_parts] :
-       {std::pair{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {3, 1}, {3, 2}, {4, 1}, {4, 2}}) {
+  for (const auto [row_warps, key_parts] : {std::pair{1, 1},
+                                            {1, 2},
+                                            {1, 4},
+                                            {2, 1},
+                                            {2, 2},
+                                            {3, 1},
+                                            {3, 2},
+                                            {4, 1},
+                                            {4, 2},
+                                            {6, 1},
+                                            {6, 2}}) {
     if (is_wide && key_parts > 2) {
       continue;
     }

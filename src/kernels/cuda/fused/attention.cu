@@ -126,12 +126,16 @@ __device__ __forceinline__ void score(float (&scores)[8][4], const uint32_t (&q)
 #pragma unroll
   for (int i = 0; i < kHeadDim / 16; ++i) {
     const uint32_t a[4] = {q[2 * i][0], q[2 * i][1], q[2 * i + 1][0], q[2 * i + 1][1]};
+    // All loads of a step before its products: the first product does not wait for the last load.
+    uint32_t b[4][4];
 #pragma unroll
-    for (int n = 0; n < 8; n += 2) {
-      uint32_t b[4];
-      mma::load_4(b, at + static_cast<uint32_t>((n * 8 * kRow + i * 16) * 2));
-      mma::multiply_16(scores[n], a, b[0], b[1]);
-      mma::multiply_16(scores[n + 1], a, b[2], b[3]);
+    for (int n = 0; n < 4; ++n) {
+      mma::load_4(b[n], at + static_cast<uint32_t>((n * 16 * kRow + i * 16) * 2));
+    }
+#pragma unroll
+    for (int n = 0; n < 4; ++n) {
+      mma::multiply_16(scores[2 * n], a, b[n][0], b[n][1]);
+      mma::multiply_16(scores[2 * n + 1], a, b[n][2], b[n][3]);
     }
   }
   if constexpr (kHeadDim % 16 == 8) {
@@ -217,18 +221,23 @@ __device__ __forceinline__ void add_values(Rows<kHeadDim>& rows, const float (&p
                            bf16_pair(p[2 * i + 1][0], p[2 * i + 1][1]),
                            bf16_pair(p[2 * i + 1][2], p[2 * i + 1][3])};
     const uint32_t row = at + static_cast<uint32_t>(i * 16 * kRow * 2);
+    uint32_t b[kHeadDim / 16][4];
 #pragma unroll
-    for (int d = 0; d + 1 < kHeadDim / 8; d += 2) {
-      uint32_t b[4];
-      mma::load_4_transposed(b, row + static_cast<uint32_t>(d * 16));
-      mma::multiply_16(rows.out[d], a, b[0], b[1]);
-      mma::multiply_16(rows.out[d + 1], a, b[2], b[3]);
+    for (int d = 0; d < kHeadDim / 16; ++d) {
+      mma::load_4_transposed(b[d], row + static_cast<uint32_t>(d * 32));
+    }
+    uint32_t last[2];
+    if constexpr (kHeadDim % 16 == 8) {
+      mma::load_2_transposed(last[0], last[1],
+                             row + static_cast<uint32_t>((kHeadDim / 8 - 1) * 16));
+    }
+#pragma unroll
+    for (int d = 0; d < kHeadDim / 16; ++d) {
+      mma::multiply_16(rows.out[2 * d], a, b[d][0], b[d][1]);
+      mma::multiply_16(rows.out[2 * d + 1], a, b[d][2], b[d][3]);
     }
     if constexpr (kHeadDim % 16 == 8) {
-      uint32_t b0;
-      uint32_t b1;
-      mma::load_2_transposed(b0, b1, row + static_cast<uint32_t>((kHeadDim / 8 - 1) * 16));
-      mma::multiply_16(rows.out[kHeadDim / 8 - 1], a, b0, b1);
+      mma::multiply_16(rows.out[kHeadDim / 8 - 1], a, last[0], last[1]);
     }
   }
 }
@@ -296,7 +305,9 @@ __device__ __forceinline__ void store_rows(const Rows<kHeadDim>& rows, __nv_bflo
 
 template <int kHeadDim, int kRowWarps, int kKeyParts>
 __global__ void __launch_bounds__(32 * kRowWarps * kKeyParts,
-                                  kHeadDim == 128 ? 1 : 512 / (32 * kRowWarps * kKeyParts))
+                                  kHeadDim == 128  ? 1
+                                  : kRowWarps == 6 ? 1
+                                                   : 512 / (32 * kRowWarps * kKeyParts))
     attention_bf16(const __grid_constant__ AttentionOperands o) {
   constexpr int kPartThreads = 32 * kRowWarps;
   extern __shared__ __align__(128) uint8_t shared[];
@@ -401,6 +412,10 @@ AttentionKernel kernel_of(const AttentionTile& tile) {
       return attention_bf16<kHeadDim, 4, 1>;
     case 42:
       return attention_bf16<kHeadDim, 4, 2>;
+    case 61:
+      return attention_bf16<kHeadDim, 6, 1>;
+    case 62:
+      return attention_bf16<kHeadDim, 6, 2>;
     default:
       return nullptr;
   }

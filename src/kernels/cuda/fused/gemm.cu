@@ -32,15 +32,15 @@ GemmSm90 sm90_body(GemmEpilogue epilogue, int columns) {
   return nullptr;
 }
 
-// cuTensorMapEncodeTiled, found at run time: programs link the CUDA runtime alone.
-Result<PFN_cuTensorMapEncodeTiled_v12000> encoder() {
+// cuTensorMapEncodeTiled, found at run time: programs link the CUDA runtime alone. Null where the
+// driver is older than CUDA 12.0.
+PFN_cuTensorMapEncodeTiled_v12000 encoder() {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found{};
   const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function,
                                                              12000, cudaEnableDefault, &found);
   if (error != cudaSuccess || found != cudaDriverEntryPointSuccess) {
-    return Status(Code::kDevice,
-                  "the driver has no cuTensorMapEncodeTiled; it is older than CUDA 12.0");
+    return nullptr;
   }
   return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
 }
@@ -49,11 +49,11 @@ template <size_t kRank>
 Status encode(CUtensorMap* map, const void* data, const std::array<cuuint64_t, kRank>& extents,
               const std::array<cuuint64_t, kRank - 1>& strides,
               const std::array<cuuint32_t, kRank>& box) {
-  auto found = encoder();
-  if (!found.ok()) {
-    return std::move(found).status();
+  const auto encode_tiled = encoder();
+  if (encode_tiled == nullptr) {
+    return Status(Code::kDevice,
+                  "the driver has no cuTensorMapEncodeTiled: it is older than CUDA 12.0");
   }
-  const auto encode_tiled = found.value();
   std::array<cuuint32_t, kRank> steps;
   steps.fill(1);
   const CUresult error =
@@ -112,8 +112,9 @@ Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::Devi
     return Status(Code::kInternal, "no product kernel has tiles of " +
                                        std::to_string(tile.columns) + " columns for this epilogue");
   }
+  // A kernel's limit, not a launch's: tiles with other rings share the kernel.
   return launch_status(cudaFuncSetAttribute(body, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                            static_cast<int>(gemm_shared_bytes(tile))),
+                                            static_cast<int>(device.block_shared_bytes)),
                        "gemm_sm90");
 }
 

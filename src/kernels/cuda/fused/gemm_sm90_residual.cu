@@ -12,6 +12,8 @@ GemmSm90 gemm_sm90_body<GemmEpilogue::kResidual>(int columns) {
       return gemm_sm90<96, GemmEpilogue::kResidual>;
     case 128:
       return gemm_sm90<128, GemmEpilogue::kResidual>;
+    case 256:
+      return gemm_sm90<256, GemmEpilogue::kResidual>;
     case 192:
       return gemm_sm90<192, GemmEpilogue::kResidual>;
     default:

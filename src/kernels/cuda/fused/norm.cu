@@ -72,10 +72,22 @@ __global__ void __launch_bounds__(kThreads == 32 ? 128 : kThreads)
   release_consumers();
   prefetch_share(o.prefetch, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
                  static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x));
+  const int thread = static_cast<int>(threadIdx.x) % kThreads;
+  float4 weight[kFours];
+  float4 bias[kIsLayer ? kFours : 1];
+#pragma unroll
+  for (int i = 0; i < kFours; ++i) {
+    const int feature = (i * kThreads + thread) * 4;
+    if (feature < o.width) {
+      weight[i] = __ldg(reinterpret_cast<const float4*>(o.weight + feature));
+      if constexpr (kIsLayer) {
+        bias[i] = __ldg(reinterpret_cast<const float4*>(o.bias + feature));
+      }
+    }
+  }
   wait_for_producers();
   const int row = kThreads == 32 ? static_cast<int>(blockIdx.x * 4 + threadIdx.x / 32)
                                  : static_cast<int>(blockIdx.x);
-  const int thread = static_cast<int>(threadIdx.x) % kThreads;
   if (row >= o.rows) {
     return;
   }
@@ -102,11 +114,8 @@ __global__ void __launch_bounds__(kThreads == 32 ? 128 : kThreads)
   for (int i = 0; i < kFours; ++i) {
     const int feature = (i * kThreads + thread) * 4;
     if (feature < o.width) {
-      const float4 w = __ldg(reinterpret_cast<const float4*>(o.weight + feature));
-      float4 b{0, 0, 0, 0};
-      if constexpr (kIsLayer) {
-        b = __ldg(reinterpret_cast<const float4*>(o.bias + feature));
-      }
+      const float4 w = weight[i];
+      const float4 b = kIsLayer ? bias[kIsLayer ? i : 0] : float4{0, 0, 0, 0};
       const __nv_bfloat162 low = __floats2bfloat162_rn((x[i].x - mean) * scale * w.x + b.x,
                                                        (x[i].y - mean) * scale * w.y + b.y);
       const __nv_bfloat162 high = __floats2bfloat162_rn((x[i].z - mean) * scale * w.z + b.z,
