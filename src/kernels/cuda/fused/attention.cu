@@ -32,7 +32,6 @@ struct AttentionOperands {
   int k_stride = 0;
   int v_stride = 0;
   int out_stride = 0;
-  Prefetch prefetch{};
 };
 
 // Elements of a row in shared memory: eight rows of 16 bytes each fall into distinct banks.
@@ -338,10 +337,6 @@ __global__ void __launch_bounds__(32 * kRowWarps * kKeyParts,
     }
     mma::copy_commit();
   };
-  prefetch_share(o.prefetch,
-                 static_cast<int>(blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z)),
-                 static_cast<int>(gridDim.x * gridDim.y * gridDim.z), static_cast<int>(threadIdx.x),
-                 static_cast<int>(blockDim.x));
   wait_for_producers();
   copy(0);
   uint32_t q[kHeadDim / 8][2];
@@ -443,11 +438,8 @@ Status prepare_attention(const AttentionArgs& args, const AttentionTile& tile) {
                                        " row warps and " + std::to_string(tile.key_parts) +
                                        " key parts");
   }
-  const auto bytes =
-      static_cast<int>(shared_bytes(static_cast<int>(args.head_dim), tile.key_parts));
-  return launch_status(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
-      "attention_bf16");
+  return prepare_kernel(kernel, "attention_bf16",
+                        shared_bytes(static_cast<int>(args.head_dim), tile.key_parts));
 }
 
 Status enqueue_attention(const AttentionArgs& args, const AttentionTile& tile, Stream stream) {
@@ -463,8 +455,7 @@ Status enqueue_attention(const AttentionArgs& args, const AttentionTile& tile, S
                             .q_stride = static_cast<int>(args.q_stride),
                             .k_stride = static_cast<int>(args.k_stride),
                             .v_stride = static_cast<int>(args.v_stride),
-                            .out_stride = static_cast<int>(args.out_stride),
-                            .prefetch = args.prefetch};
+                            .out_stride = static_cast<int>(args.out_stride)};
   const int64_t rows = 16 * tile.row_warps;
   return launch(
       kernel_of(args, tile), "attention_bf16",

@@ -2,7 +2,6 @@
 // groups, or over other rows (queries != keys). The meaning is that of kernels/cpu/attention.cpp.
 #pragma once
 
-#include "kernels/cuda/fused/prefetch.h"
 #include "kernels/cuda/stream.h"
 
 #include "sinew/result.h"
@@ -31,7 +30,6 @@ struct AttentionArgs {
   int64_t k_stride = 0;
   int64_t v_stride = 0;
   int64_t out_stride = 0;
-  Prefetch prefetch{};
   bool is_dependent = false;  // the device has programmatic dependent launch
 };
 

@@ -22,15 +22,14 @@ AttentionTile choose_attention_tile(const AttentionArgs& args, int multiprocesso
   const auto blocks = [&](int row_warps) {
     return args.segments * args.heads * ((args.queries + 16 * row_warps - 1) / (16 * row_warps));
   };
-  // Warps wait for each other's memory and tensor cores: eight a block, half of them for other keys
-  // wherever there are keys enough, hide that best. Shorter tiles where tall ones leave
-  // multiprocessors idle.
-  const int64_t key_blocks = (args.keys + 63) / 64;
-  AttentionTile tile{.row_warps = 4, .key_parts = key_blocks >= 2 ? 2 : 1};
-  while (tile.row_warps > 2 && 2 * blocks(tile.row_warps) < 3 * multiprocessors) {
-    --tile.row_warps;
+  // Tall tiles read the keys less often. Warps mostly wait for their own memory and tensor cores,
+  // so that two groups for the two halves of the keys pay until there are two blocks for every
+  // multiprocessor.
+  if (!args.is_causal && args.queries > 64) {
+    return {.row_warps = 6, .key_parts = blocks(6) <= multiprocessors ? 2 : 1};
   }
-  return tile;
+  const int64_t key_blocks = (args.keys + 63) / 64;
+  return {.row_warps = blocks(2) < multiprocessors ? 1 : 2, .key_parts = key_blocks >= 2 ? 2 : 1};
 }
 
 }  // namespace sinew::cuda

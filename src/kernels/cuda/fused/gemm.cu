@@ -113,9 +113,7 @@ Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::Devi
                                        std::to_string(tile.columns) + " columns for this epilogue");
   }
   // A kernel's limit, not a launch's: tiles with other rings share the kernel.
-  return launch_status(cudaFuncSetAttribute(body, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                            static_cast<int>(device.block_shared_bytes)),
-                       "gemm_sm90");
+  return prepare_kernel(body, "gemm_sm90", device.block_shared_bytes);
 }
 
 Status enqueue_gemm(const GemmArgs& args, const GemmTile& tile, const ops::DeviceCaps& device,
@@ -126,8 +124,7 @@ Status enqueue_gemm(const GemmArgs& args, const GemmTile& tile, const ops::Devic
                                   .bias = args.bias,
                                   .residual = args.residual,
                                   .out = args.out,
-                                  .head_rope = args.head_rope,
-                                  .prefetch = args.prefetch};
+                                  .head_rope = args.head_rope};
   if (gemm_body(device) == GemmBody::kMmaSync) {
     return enqueue_gemm_mma(args, operands, device.compute_capability >= 90, stream);
   }

@@ -4,7 +4,6 @@
 // sm_80).
 #pragma once
 
-#include "kernels/cuda/fused/prefetch.h"
 #include "kernels/cuda/stream.h"
 #include "ops/plan.h"
 
@@ -48,7 +47,6 @@ struct GemmArgs {
   const float* residual = nullptr;  // [m, n]; optional; may be `out`
   void* out = nullptr;              // [m, n] or [m, n/2]
   HeadRope head_rope{};
-  Prefetch prefetch{};
 };
 
 // How a product is cut. Blocks of a cluster share what they read (`cluster_m` blocks below each

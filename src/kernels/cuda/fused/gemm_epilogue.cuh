@@ -23,7 +23,6 @@ struct EpilogueOperands {
   const float* residual = nullptr;
   void* out = nullptr;
   HeadRope head_rope{};
-  Prefetch prefetch{};
 };
 
 __device__ __forceinline__ float gelu_tanh(float x) {

@@ -28,10 +28,7 @@ GemmMma body_of(GemmEpilogue epilogue) {
 }  // namespace
 
 Status prepare_gemm_mma(GemmEpilogue epilogue) {
-  return launch_status(
-      cudaFuncSetAttribute(body_of(epilogue), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           static_cast<int>(mma_gemm::kSharedBytes)),
-      "gemm_mma");
+  return prepare_kernel(body_of(epilogue), "gemm_mma", mma_gemm::kSharedBytes);
 }
 
 Status enqueue_gemm_mma(const GemmArgs& args, const EpilogueOperands& epilogue, bool is_dependent,

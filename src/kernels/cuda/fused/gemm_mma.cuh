@@ -111,8 +111,6 @@ __global__ void __launch_bounds__(mma_gemm::kThreads, 2)
     return ring + static_cast<uint32_t>(step % kStages * kStageElements * 2);
   };
   release_consumers();
-  prefetch_share(o.epilogue.prefetch, static_cast<int>(blockIdx.x + gridDim.x * blockIdx.y),
-                 static_cast<int>(gridDim.x * gridDim.y), static_cast<int>(threadIdx.x), kThreads);
   wait_for_producers();
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) {

@@ -382,10 +382,6 @@ __global__ void __launch_bounds__(kGemmThreads, gemm_blocks_per_sm(kColumns))
                                                                      ring);
     }
     __syncwarp();
-    // This block's own copies are under way: the memory is free for the next kernel's.
-    prefetch_share(operands.prefetch, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
-                   static_cast<int>(threadIdx.x) - kGemmConsumers, 32);
-    __syncwarp();
     if (shape.split_k > 1) {  // as exchange_parts()
       hopper::cluster_arrive();
       hopper::cluster_wait();

@@ -4,7 +4,6 @@
 // be finished, which had waited too: all earlier work is done then.
 #pragma once
 
-#include "kernels/cuda/fused/prefetch.h"
 #include "kernels/cuda/stream.h"
 
 #include "sinew/result.h"
@@ -31,19 +30,6 @@ __device__ __forceinline__ void release_consumers() {
 #endif
 }
 
-// One block's share of a prefetch, by `threads` of its threads.
-__device__ __forceinline__ void prefetch_share(const Prefetch& p, int block, int blocks, int thread,
-                                               int threads) {
-  constexpr int kLine = 128;
-  const auto* data = static_cast<const char*>(p.data);
-  const int lines = static_cast<int>(p.bytes / kLine);
-  const int share = (lines + blocks - 1) / blocks;
-  const int end = min(lines, (block + 1) * share);
-  for (int line = block * share + thread; line < end; line += threads) {
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(data + static_cast<size_t>(line) * kLine));
-  }
-}
-
 struct LaunchShape {
   dim3 grid;
   dim3 block;
@@ -58,6 +44,19 @@ inline Status launch_status(cudaError_t error, std::string_view kernel) {
   }
   return Status(Code::kDevice,
                 std::string(kernel) + ": the launch failed: " + cudaGetErrorString(error));
+}
+
+// Gives a kernel up to `shared_bytes` of shared memory, and asks for the same division of memory
+// between L1 and shared memory for all: a multiprocessor that must change it first runs dry.
+template <class... Parameters>
+Status prepare_kernel(void (*kernel)(Parameters...), std::string_view name, size_t shared_bytes) {
+  cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                           static_cast<int>(shared_bytes));
+  if (error == cudaSuccess) {
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                 cudaSharedmemCarveoutMaxShared);
+  }
+  return launch_status(error, name);
 }
 
 template <class... Parameters, class... Args>

@@ -78,6 +78,7 @@ Result<LmBlockPlan> plan_lm_block(const LmBlockShape& shape, const ops::DeviceCa
 }
 
 Status prepare_lm_block(const LmBlockPlan& plan) {
+  SINEW_TRY(prepare_norm({.width = plan.shape.width}));
   SINEW_TRY(prepare_gemm(GemmEpilogue::kHeadRope, plan.qkv, plan.device));
   SINEW_TRY(prepare_gemm(GemmEpilogue::kResidual, plan.out, plan.device));
   SINEW_TRY(prepare_gemm(GemmEpilogue::kSwiGlu, plan.gate_up, plan.device));
@@ -90,14 +91,12 @@ Status enqueue_lm_block(const LmBlockPlan& plan, const LmBlockParameters& p,
   const LmBlockShape& s = plan.shape;
   WorkspaceCutter cutter(workspace);
   const Intermediates t = cut(s, cutter);
-  const auto bytes = [](int64_t elements) { return static_cast<size_t>(elements * 2); };
   NormArgs norm{.rows = s.tokens,
                 .width = s.width,
                 .x = operands.x,
                 .weight = p.input_norm,
                 .out = t.normed,
                 .epsilon = s.epsilon,
-                .prefetch = {p.qkv_w, bytes(qkv_width(s) * s.width)},
                 .is_dependent = plan.device.compute_capability >= 90};
   const auto product = [&](const GemmArgs& args, const GemmTile& tile) {
     return enqueue_gemm(args, tile, plan.device, stream);
@@ -116,14 +115,9 @@ Status enqueue_lm_block(const LmBlockPlan& plan, const LmBlockParameters& p,
                                    .sin = operands.sin,
                                    .q_heads = s.heads,
                                    .k_heads = s.kv_heads,
-                                   .epsilon = s.epsilon},
-                     .prefetch = {p.out_w, bytes(s.width * s.heads * s.head_dim)}},
+                                   .epsilon = s.epsilon}},
                     plan.qkv));
-  // Gate and up together are about as large as L2: a third while attention leaves the memory idle.
-  const size_t third = bytes(2 * s.ffn * s.width / 3);
-  AttentionArgs attention = attention_args(plan, t);
-  attention.prefetch = {p.gate_up_w, third};
-  SINEW_TRY(enqueue_attention(attention, plan.attention, stream));
+  SINEW_TRY(enqueue_attention(attention_args(plan, t), plan.attention, stream));
   SINEW_TRY(product({.epilogue = GemmEpilogue::kResidual,
                      .m = s.tokens,
                      .n = s.width,
@@ -131,12 +125,10 @@ Status enqueue_lm_block(const LmBlockPlan& plan, const LmBlockParameters& p,
                      .a = t.attended,
                      .w = p.out_w,
                      .residual = operands.x,
-                     .out = t.middle,
-                     .prefetch = {static_cast<const std::byte*>(p.gate_up_w) + third, third}},
+                     .out = t.middle},
                     plan.out));
   norm.x = t.middle;
   norm.weight = p.post_norm;
-  norm.prefetch = {};
   SINEW_TRY(enqueue_norm(norm, stream));
   SINEW_TRY(product({.epilogue = GemmEpilogue::kSwiGlu,
                      .m = s.tokens,
@@ -144,8 +136,7 @@ Status enqueue_lm_block(const LmBlockPlan& plan, const LmBlockParameters& p,
                      .k = s.width,
                      .a = t.normed,
                      .w = p.gate_up_w,
-                     .out = t.gated,
-                     .prefetch = {p.down_w, bytes(s.width * s.ffn)}},
+                     .out = t.gated},
                     plan.gate_up));
   return product({.epilogue = GemmEpilogue::kResidual,
                   .m = s.tokens,

@@ -18,7 +18,6 @@ struct NormOperands {
   float epsilon = 0;
   int grid_rows = 0;
   int grid_columns = 0;
-  Prefetch prefetch{};
 };
 
 // Threads of a row: a warp, or a block of kThreads.
@@ -70,8 +69,6 @@ __global__ void __launch_bounds__(kThreads == 32 ? 128 : kThreads)
     norm_f32_bf16(const __grid_constant__ NormOperands o) {
   __shared__ float partial[kThreads == 32 ? 1 : kThreads / 32];
   release_consumers();
-  prefetch_share(o.prefetch, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
-                 static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x));
   const int thread = static_cast<int>(threadIdx.x) % kThreads;
   float4 weight[kFours];
   float4 bias[kIsLayer ? kFours : 1];
@@ -127,19 +124,39 @@ __global__ void __launch_bounds__(kThreads == 32 ? 128 : kThreads)
   }
 }
 
+// What runs rows of one kind.
+struct NormKernel {
+  void (*body)(NormOperands) = nullptr;
+  int threads = 0;  // of a block
+  int rows = 1;     // of a block
+};
+
 template <int kThreads, int kFours, bool kIsShuffled>
-Status enqueue_kind(const NormOperands& o, bool is_dependent, Stream stream) {
-  const auto kernel = o.bias != nullptr ? norm_f32_bf16<kThreads, kFours, true, kIsShuffled>
-                                        : norm_f32_bf16<kThreads, kFours, false, kIsShuffled>;
-  const int rows_a_block = kThreads == 32 ? 4 : 1;
-  return launch(kernel, "norm_f32_bf16",
-                {.grid = dim3(static_cast<unsigned>((o.rows + rows_a_block - 1) / rows_a_block)),
-                 .block = dim3(kThreads == 32 ? 128 : kThreads),
-                 .is_dependent = is_dependent},
-                stream, o);
+NormKernel kernel_of_kind(bool is_layer) {
+  return {is_layer ? norm_f32_bf16<kThreads, kFours, true, kIsShuffled>
+                   : norm_f32_bf16<kThreads, kFours, false, kIsShuffled>,
+          kThreads == 32 ? 128 : kThreads, kThreads == 32 ? 4 : 1};
+}
+
+NormKernel kernel_of(const NormArgs& args) {
+  const bool is_layer = args.bias != nullptr;
+  if (args.grid_rows > 0) {
+    return kernel_of_kind<256, 8, true>(is_layer);
+  }
+  if (args.width <= 1152) {
+    return kernel_of_kind<32, 9, false>(is_layer);
+  }
+  if (args.width <= 2048) {
+    return kernel_of_kind<128, 4, false>(is_layer);
+  }
+  return kernel_of_kind<256, 8, false>(is_layer);
 }
 
 }  // namespace
+
+Status prepare_norm(const NormArgs& args) {
+  return prepare_kernel(kernel_of(args).body, "norm_f32_bf16", 0);
+}
 
 Status enqueue_norm(const NormArgs& args, Stream stream) {
   const NormOperands o{.rows = static_cast<int>(args.rows),
@@ -150,19 +167,13 @@ Status enqueue_norm(const NormArgs& args, Stream stream) {
                        .out = static_cast<__nv_bfloat16*>(args.out),
                        .epsilon = args.epsilon,
                        .grid_rows = static_cast<int>(args.grid_rows),
-                       .grid_columns = static_cast<int>(args.grid_columns),
-                       .prefetch = args.prefetch};
-  const bool is_shuffled = args.grid_rows > 0;
-  if (is_shuffled) {
-    return enqueue_kind<256, 8, true>(o, args.is_dependent, stream);
-  }
-  if (args.width <= 1152) {
-    return enqueue_kind<32, 9, false>(o, args.is_dependent, stream);
-  }
-  if (args.width <= 2048) {
-    return enqueue_kind<128, 4, false>(o, args.is_dependent, stream);
-  }
-  return enqueue_kind<256, 8, false>(o, args.is_dependent, stream);
+                       .grid_columns = static_cast<int>(args.grid_columns)};
+  const NormKernel kernel = kernel_of(args);
+  return launch(kernel.body, "norm_f32_bf16",
+                {.grid = dim3(static_cast<unsigned>((o.rows + kernel.rows - 1) / kernel.rows)),
+                 .block = dim3(static_cast<unsigned>(kernel.threads)),
+                 .is_dependent = args.is_dependent},
+                stream, o);
 }
 
 }  // namespace sinew::cuda

@@ -1,7 +1,6 @@
 // Norms of f32 rows into the bf16 that products read.
 #pragma once
 
-#include "kernels/cuda/fused/prefetch.h"
 #include "kernels/cuda/stream.h"
 
 #include "sinew/result.h"
@@ -24,11 +23,13 @@ struct NormArgs {
   // 4 c + 2 i + j); 0: rows are read as they are.
   int64_t grid_rows = 0;  // of one image's patches
   int64_t grid_columns = 0;
-  Prefetch prefetch{};
   bool is_dependent = false;  // the device has programmatic dependent launch
 };
 
 Status check_norm(const NormArgs& args);
+
+// Called once before the first launch.
+Status prepare_norm(const NormArgs& args);
 Status enqueue_norm(const NormArgs& args, Stream stream);
 
 }  // namespace sinew::cuda

@@ -69,6 +69,8 @@ Result<VitBlockPlan> plan_vit_block(const VitBlockShape& shape, const ops::Devic
 }
 
 Status prepare_vit_block(const VitBlockPlan& plan) {
+  constexpr float kAnyBias = 0;
+  SINEW_TRY(prepare_norm({.width = plan.shape.width, .bias = &kAnyBias}));
   SINEW_TRY(prepare_gemm(GemmEpilogue::kBias, plan.qkv, plan.device));
   SINEW_TRY(prepare_gemm(GemmEpilogue::kResidual, plan.out, plan.device));
   SINEW_TRY(prepare_gemm(GemmEpilogue::kGeluTanh, plan.up, plan.device));
@@ -83,10 +85,6 @@ Status enqueue_vit_block(const VitBlockPlan& plan, const VitBlockParameters& p, 
   const Intermediates t = cut(s, cutter);
   const int64_t m = s.images * s.patches;
   const int64_t d = s.width;
-  // Each matrix is fetched one to three kernels before it is read.
-  const auto matrix = [](const void* data, int64_t rows, int64_t columns) {
-    return Prefetch{data, static_cast<size_t>(rows * columns * 2)};
-  };
   NormArgs norm{.rows = m,
                 .width = d,
                 .x = x,
@@ -94,7 +92,6 @@ Status enqueue_vit_block(const VitBlockPlan& plan, const VitBlockParameters& p, 
                 .bias = p.norm1_b,
                 .out = t.normed,
                 .epsilon = s.epsilon,
-                .prefetch = matrix(p.qkv_w, 3 * d, d),
                 .is_dependent = plan.device.compute_capability >= 90};
   const auto product = [&](const GemmArgs& args, const GemmTile& tile) {
     return enqueue_gemm(args, tile, plan.device, stream);
@@ -107,12 +104,9 @@ Status enqueue_vit_block(const VitBlockPlan& plan, const VitBlockParameters& p, 
                      .a = t.normed,
                      .w = p.qkv_w,
                      .bias = p.qkv_b,
-                     .out = t.qkv,
-                     .prefetch = matrix(p.out_w, d, d)},
+                     .out = t.qkv},
                     plan.qkv));
-  AttentionArgs attention = attention_args(plan, t);
-  attention.prefetch = matrix(p.up_w, s.ffn, d);
-  SINEW_TRY(enqueue_attention(attention, plan.attention, stream));
+  SINEW_TRY(enqueue_attention(attention_args(plan, t), plan.attention, stream));
   SINEW_TRY(product({.epilogue = GemmEpilogue::kResidual,
                      .m = m,
                      .n = d,
@@ -126,7 +120,6 @@ Status enqueue_vit_block(const VitBlockPlan& plan, const VitBlockParameters& p, 
   norm.x = t.middle;
   norm.weight = p.norm2_w;
   norm.bias = p.norm2_b;
-  norm.prefetch = matrix(p.down_w, d, s.ffn);
   SINEW_TRY(enqueue_norm(norm, stream));
   SINEW_TRY(product({.epilogue = GemmEpilogue::kGeluTanh,
                      .m = m,
