@@ -1,6 +1,7 @@
 // The fused products, attention and whole blocks of vision and language on a CUDA device: their
 // errors against float64 (check), the fastest tile of every product (tune), and the time of all
 // layers from graph replays over distinct weights (blocks). Prints tables; see docs/performance.md.
+// Size: one program, so that one build answers all three questions about the same operands.
 #include "kernels/cuda/fused/lm_block.h"
 #include "kernels/cuda/fused/vit_block.h"
 #include "kernels_cuda/reference.cuh"
@@ -320,17 +321,17 @@ void check_attention(reference::AttentionShape s) {
   const std::vector<float> expected = exact.host();
   const double yardstick = reference::distance(plain.host(), expected);
   double worst = 0;
-  for (const auto [row_warps, key_parts] : {std::pair{1, 1},
-                                            {1, 2},
-                                            {1, 4},
-                                            {2, 1},
-                                            {2, 2},
-                                            {3, 1},
-                                            {3, 2},
-                                            {4, 1},
-                                            {4, 2},
-                                            {6, 1},
-                                            {6, 2}}) {
+  for (const auto& [row_warps, key_parts] : {std::pair{1, 1},
+                                             {1, 2},
+                                             {1, 4},
+                                             {2, 1},
+                                             {2, 2},
+                                             {3, 1},
+                                             {3, 2},
+                                             {4, 1},
+                                             {4, 2},
+                                             {6, 1},
+                                             {6, 2}}) {
     if (s.head_dim == 128 && key_parts > 2) {
       continue;
     }
@@ -531,7 +532,7 @@ const cuda::LmBlockShape kLm{
     .tokens = 222, .width = 2048, .heads = 16, .kv_heads = 8, .ffn = 6144, .epsilon = 1e-6F};
 
 void check_blocks(const ops::DeviceCaps& device, bool is_small) {
-  for (const auto [images, patches] : {std::pair{1, 324}, {2, 360}, {4, 360}}) {
+  for (const auto& [images, patches] : {std::pair{1, 324}, {2, 360}, {4, 360}}) {
     cuda::VitBlockShape s = kVit;
     s.images = images;
     s.patches = patches;
@@ -714,17 +715,17 @@ void time_attention() {
                              .is_dependent = true};
     std::printf("attention %d x %d, %d/%d heads of %d:", s.segments, s.queries, s.heads, s.kv_heads,
                 s.head_dim);
-    for (const auto [row_warps, key_parts] : {std::pair{1, 1},
-                                              {1, 2},
-                                              {1, 4},
-                                              {2, 1},
-                                              {2, 2},
-                                              {3, 1},
-                                              {3, 2},
-                                              {4, 1},
-                                              {4, 2},
-                                              {6, 1},
-                                              {6, 2}}) {
+    for (const auto& [row_warps, key_parts] : {std::pair{1, 1},
+                                               {1, 2},
+                                               {1, 4},
+                                               {2, 1},
+                                               {2, 2},
+                                               {3, 1},
+                                               {3, 2},
+                                               {4, 1},
+                                               {4, 2},
+                                               {6, 1},
+                                               {6, 2}}) {
       if (s.head_dim == 128 && key_parts > 2) {
         continue;
       }
@@ -837,7 +838,7 @@ void time_blocks(const ops::DeviceCaps& device) {
   constexpr int kReplays = 30;
   {
     const VitChain chain(27);
-    for (const auto [images, patches] : kImages) {
+    for (const auto& [images, patches] : kImages) {
       const auto plan = must(cuda::plan_vit_block(vit_shape(images, patches), device));
       const double us = chain.layer_us(plan, kReplays);
       std::printf(
@@ -893,17 +894,17 @@ void tune_attention(Plan& plan, const Chain& chain, bool is_wide) {
   std::printf("    attention:");
   double least = 1e9;
   cuda::AttentionTile best;
-  for (const auto [row_warps, key_parts] : {std::pair{1, 1},
-                                            {1, 2},
-                                            {1, 4},
-                                            {2, 1},
-                                            {2, 2},
-                                            {3, 1},
-                                            {3, 2},
-                                            {4, 1},
-                                            {4, 2},
-                                            {6, 1},
-                                            {6, 2}}) {
+  for (const auto& [row_warps, key_parts] : {std::pair{1, 1},
+                                             {1, 2},
+                                             {1, 4},
+                                             {2, 1},
+                                             {2, 2},
+                                             {3, 1},
+                                             {3, 2},
+                                             {4, 1},
+                                             {4, 2},
+                                             {6, 1},
+                                             {6, 2}}) {
     if (is_wide && key_parts > 2) {
       continue;
     }
@@ -922,7 +923,7 @@ void tune_attention(Plan& plan, const Chain& chain, bool is_wide) {
 void tune_blocks(const ops::DeviceCaps& device) {
   {
     const VitChain chain(6);
-    for (const auto [images, patches] : kImages) {
+    for (const auto& [images, patches] : kImages) {
       auto plan = must(cuda::plan_vit_block(vit_shape(images, patches), device));
       using Plan = cuda::VitBlockPlan;
       const int64_t m = images * patches;

@@ -13,9 +13,9 @@
 namespace sinew::cuda {
 namespace {
 
-constexpr GemmEpilogue kEpilogues[] = {GemmEpilogue::kBias,     GemmEpilogue::kGeluTanh,
-                                       GemmEpilogue::kGeluErf,  GemmEpilogue::kResidual,
-                                       GemmEpilogue::kSwiGlu,   GemmEpilogue::kHeadRope};
+constexpr GemmEpilogue kEpilogues[] = {GemmEpilogue::kBias,    GemmEpilogue::kGeluTanh,
+                                       GemmEpilogue::kGeluErf, GemmEpilogue::kResidual,
+                                       GemmEpilogue::kSwiGlu,  GemmEpilogue::kHeadRope};
 
 ops::DeviceCaps hopper() {
   return {.compute_capability = 90, .multiprocessors = 132, .block_shared_bytes = 232448};
@@ -39,6 +39,19 @@ TEST(ChooseGemmTile, FitsTheBodyForEveryShape) {
 TEST(ChooseGemmTile, SplitsTheDepthOnlyWhereTilesAreFew) {
   EXPECT_GT(choose_gemm_tile(GemmEpilogue::kResidual, 116, 2048, 6144, hopper()).split_k, 1);
   EXPECT_EQ(choose_gemm_tile(GemmEpilogue::kBias, 1440, 24576, 2048, hopper()).split_k, 1);
+}
+
+TEST(ChooseGemmTile, TakesWhatWasMeasured) {
+  EXPECT_TRUE(is_measured_gemm(GemmEpilogue::kBias, 720, 3456, 1152, hopper()));
+  EXPECT_TRUE(is_measured_gemm(GemmEpilogue::kBias, 756, 3456, 1152, hopper()))
+      << "as many rows of tiles";
+  EXPECT_EQ(choose_gemm_tile(GemmEpilogue::kBias, 756, 3456, 1152, hopper()),
+            choose_gemm_tile(GemmEpilogue::kBias, 720, 3456, 1152, hopper()));
+  EXPECT_FALSE(is_measured_gemm(GemmEpilogue::kBias, 17, 3456, 1152, hopper()));
+  EXPECT_FALSE(is_measured_gemm(GemmEpilogue::kGeluTanh, 720, 3456, 1152, hopper()));
+  ops::DeviceCaps older = hopper();
+  older.compute_capability = 87;
+  EXPECT_FALSE(is_measured_gemm(GemmEpilogue::kBias, 720, 3456, 1152, older));
 }
 
 TEST(GemmTileFits, RefusesWhatTheBodyCannotRun) {
@@ -77,12 +90,13 @@ TEST(CheckAttention, NamesWhatDoesNotFit) {
 
 TEST(ChooseAttentionTile, ReachesEveryMultiprocessorWhereThereIsWork) {
   for (const int64_t t : {17, 51, 116, 222, 411}) {
-    const AttentionArgs args{.queries = t, .keys = t, .heads = 16, .kv_heads = 8, .head_dim = 128};
+    const AttentionArgs args{
+        .queries = t, .keys = t, .heads = 16, .kv_heads = 8, .head_dim = 128, .is_causal = true};
     const AttentionTile tile = choose_attention_tile(args, 132);
     EXPECT_GE(tile.row_warps, 1);
     EXPECT_LE(tile.row_warps, 4);
     EXPECT_LE(tile.key_parts, 2) << "shared memory";
-    if (tile.row_warps > 1) {
+    if (tile.row_warps > 1 && t > 64) {
       EXPECT_GE(16 * ((t + 16 * tile.row_warps - 1) / (16 * tile.row_warps)), 132);
     }
   }
@@ -98,7 +112,8 @@ TEST(PlanVitBlock, HasTheWorkspaceOfItsIntermediates) {
 
 TEST(PlanVitBlock, RefusesOtherHeads) {
   const VitBlockShape shape{.images = 1, .patches = 4, .width = 256, .heads = 4, .ffn = 512};
-  EXPECT_THAT(plan_vit_block(shape, hopper()).status().message(), testing::HasSubstr("heads of 64"));
+  EXPECT_THAT(plan_vit_block(shape, hopper()).status().message(),
+              testing::HasSubstr("heads of 64"));
 }
 
 TEST(PlanLmBlock, RefusesOtherHeads) {

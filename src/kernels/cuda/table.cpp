@@ -1,7 +1,7 @@
 // CUDA's ordered tables of lowerings.
+#include "kernels/cuda/fused/lowerings.h"
 #include "kernels/cuda/kernel.h"
 #include "kernels/cuda/leaf/launch.h"
-#include "kernels/cuda/fused/lowerings.h"
 #include "kernels/cuda/leaf/make.h"
 #include "tensor/dtype.h"
 
@@ -41,7 +41,6 @@ constexpr CudaRow row(OpKind op, std::string_view name, MakeKernel make) {
 }
 
 constexpr std::array kRows = {
-    CudaRow{{OpKind::kLinear, "cuda:gemm", refuse_gemm}, make_gemm},
     row(OpKind::kLinear, "cuda:linear", make_linear),
     row(OpKind::kLayerNorm, "cuda:layer_norm", make_layer_norm),
     row(OpKind::kRmsNorm, "cuda:rms_norm", make_rms_norm),

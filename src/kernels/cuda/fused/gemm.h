@@ -70,6 +70,11 @@ GemmBody gemm_body(const ops::DeviceCaps& device);
 GemmTile choose_gemm_tile(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k,
                           const ops::DeviceCaps& device);
 
+// Whether a tile was measured for this matrix and as many rows of tiles: elsewhere nothing is known
+// about who is faster, this product or a library's.
+bool is_measured_gemm(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k,
+                      const ops::DeviceCaps& device);
+
 // What the sm_90 body can run: widths of tiles, whether a tile fits, and how deep its ring can be
 // with one or two blocks on a multiprocessor.
 std::span<const int> gemm_tile_columns(GemmEpilogue epilogue);

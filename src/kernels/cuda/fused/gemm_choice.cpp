@@ -164,6 +164,11 @@ const Measured* measured(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k)
 
 }  // namespace
 
+bool is_measured_gemm(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k,
+                      const ops::DeviceCaps& device) {
+  return gemm_body(device) == GemmBody::kSm90 && measured(epilogue, m, n, k) != nullptr;
+}
+
 GemmTile choose_gemm_tile(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k,
                           const ops::DeviceCaps& device) {
   if (const Measured* const row = measured(epilogue, m, n, k)) {

@@ -246,8 +246,23 @@ MadeKernel make_lm_block(std::span<const BoundStep> steps, const MakeContext& co
 
 namespace {
 
-// What a product of the plan needs to be one of gemm.h: bf16 rows, a parameter of [n, k].
-Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, int64_t joined_matrices) {
+GemmEpilogue epilogue_of(OpKind last) {
+  switch (last) {
+    case OpKind::kAdd:
+      return GemmEpilogue::kResidual;
+    case OpKind::kGeluTanh:
+      return GemmEpilogue::kGeluTanh;
+    case OpKind::kGeluErf:
+      return GemmEpilogue::kGeluErf;
+    default:
+      SINEW_CHECK(last == OpKind::kMul);
+      return GemmEpilogue::kSwiGlu;
+  }
+}
+
+// What a product of the plan needs to be one of gemm.h: bf16 rows, a parameter of [n, k], and a
+// shape for which that was measured to be worth it.
+Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, GemmEpilogue epilogue) {
   if (const Refusal refusal = refuse_device(plan)) {
     return refusal;
   }
@@ -262,15 +277,14 @@ Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, int64_t j
       (linear.srcs[2].id >= 0 && !is_weight(plan, linear.srcs[2]))) {
     return "its matrix or bias is no parameter";
   }
+  const int64_t m = row_count(x.shape);
   const int64_t k = row_length(x.shape);
-  if (row_count(x.shape) == 0) {
-    return "there are no rows";
+  const int64_t matrices = epilogue == GemmEpilogue::kSwiGlu ? 2 : 1;
+  const int64_t n = m == 0 ? 0 : plan.info(linear.srcs[1]).shape.elements() / k * matrices;
+  if (!is_measured_gemm(epilogue, m, n, k, plan.device)) {
+    return fmt::format("no tile was measured for [{}, {}] times [{}, {}]", m, k, n, k);
   }
-  return reason(
-      check_gemm({.epilogue = joined_matrices == 2 ? GemmEpilogue::kSwiGlu : GemmEpilogue::kBias,
-                  .m = row_count(x.shape),
-                  .n = plan.info(linear.srcs[1]).shape.elements() / k * joined_matrices,
-                  .k = k}));
+  return std::nullopt;
 }
 
 MadeKernel made_gemm(const GemmArgs& args, const MakeContext& context) {
@@ -298,60 +312,38 @@ Result<GemmArgs> gemm_args(const BoundStep& linear, const MakeContext& context) 
 
 Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& call) {
   const auto steps = steps_of(plan, call);
+  if (steps.back().op == OpKind::kRelu) {
+    return "it has no epilogue with relu";
+  }
+  const GemmEpilogue epilogue = epilogue_of(steps.back().op);
   const auto linears = steps_of(steps, OpKind::kLinear);
-  if (const Refusal refusal =
-          refuse_product(plan, *linears[0], static_cast<int64_t>(linears.size()))) {
+  if (const Refusal refusal = refuse_product(plan, *linears[0], epilogue)) {
     return refusal;
   }
   const DType result = plan.info(call.results[0]).dtype;
-  if (call.name == "linear_residual") {
-    const ops::Value residual = call.operands[3];
-    if (result != DType::kF32 || plan.info(residual).dtype != DType::kF32 ||
-        is_weight(plan, residual)) {
-      return "the sum is not of f32 rows";
-    }
-    return std::nullopt;
+  if (epilogue != GemmEpilogue::kResidual) {
+    return result == DType::kBf16 ? Refusal() : Refusal("its result is not stored in bf16");
   }
-  if (!steps_of(steps, OpKind::kRelu).empty()) {
-    return "it has no epilogue with relu";
+  const ops::Value residual = call.operands[3];
+  if (result != DType::kF32 || plan.info(residual).dtype != DType::kF32 ||
+      is_weight(plan, residual)) {
+    return "the sum is not of f32 rows";
   }
-  return result == DType::kBf16 ? Refusal() : Refusal("its result is not stored in bf16");
+  return std::nullopt;
 }
 
 MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext& context) {
   const auto linears = steps_of(steps, OpKind::kLinear);
   SINEW_ASSIGN(GemmArgs args, gemm_args(*linears[0], context));
+  args.epilogue = epilogue_of(steps.back().op);
   args.out = steps.back().dsts[0].data;
-  switch (steps.back().op) {
-    case OpKind::kAdd:
-      args.epilogue = GemmEpilogue::kResidual;
-      args.residual = static_cast<const float*>(steps.back().srcs[1].data);
-      break;
-    case OpKind::kGeluTanh:
-      args.epilogue = GemmEpilogue::kGeluTanh;
-      break;
-    case OpKind::kGeluErf:
-      args.epilogue = GemmEpilogue::kGeluErf;
-      break;
-    default: {
-      SINEW_CHECK(linears.size() == 2);
-      args.epilogue = GemmEpilogue::kSwiGlu;
-      args.n *= 2;
-      SINEW_ASSIGN(args.w, joined(linears, 1, DType::kBf16, context));
-    }
+  if (args.epilogue == GemmEpilogue::kResidual) {
+    args.residual = static_cast<const float*>(steps.back().srcs[1].data);
   }
-  return made_gemm(args, context);
-}
-
-Refusal refuse_gemm(const ops::Plan& plan, const ops::Step& step) {
-  return refuse_product(plan, step, 1);
-}
-
-MadeKernel make_gemm(const BoundStep& step, const MakeContext& context) {
-  SINEW_ASSIGN(GemmArgs args, gemm_args(step, context));
-  // The residual epilogue without a residual is the product in f32.
-  args.epilogue = step.dsts[0].dtype == DType::kF32 ? GemmEpilogue::kResidual : GemmEpilogue::kBias;
-  args.out = step.dsts[0].data;
+  if (args.epilogue == GemmEpilogue::kSwiGlu) {
+    args.n *= 2;
+    SINEW_ASSIGN(args.w, joined(linears, 1, DType::kBf16, context));
+  }
   return made_gemm(args, context);
 }
 

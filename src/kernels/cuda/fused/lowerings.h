@@ -1,5 +1,5 @@
-// What table.cpp names: composites of vision and language that are run whole, products with their
-// epilogue, and the products that are left. Each row says what it refuses.
+// What table.cpp names: composites of vision and language that are run whole, and products with
+// their epilogue. Each row says what it refuses.
 #pragma once
 
 #include "kernels/cuda/kernel.h"
@@ -18,12 +18,8 @@ MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& c
 Refusal refuse_lm_block(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_lm_block(std::span<const BoundStep> steps, const MakeContext& context);
 
-// linear_activation, linear_residual, swiglu
+// linear_activation, linear_residual, swiglu: where a tile was measured for the shape
 Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext& context);
-
-// linear from bf16 rows
-Refusal refuse_gemm(const ops::Plan& plan, const ops::Step& step);
-MadeKernel make_gemm(const BoundStep& step, const MakeContext& context);
 
 }  // namespace sinew::cuda
