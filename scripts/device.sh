@@ -80,8 +80,8 @@ fi
 if command -v compute-sanitizer >/dev/null; then
   part sanitizer timeout 150 compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/sinew" bench --synthetic nano --device cuda \
     --iterations 1 --warmup 0 --quiet
-  part sanitizer_races timeout 150 compute-sanitizer --tool racecheck --error-exitcode 9 "$bin/sinew" bench --synthetic nano --device cuda \
-    --iterations 1 --warmup 0 --quiet --cuda-graph off
+  part sanitizer_races timeout 150 compute-sanitizer --tool racecheck --error-exitcode 9 \
+    "$bin/tests/kernels_cuda/kernels_cuda_test" '--gtest_filter=EveryOpOnCuda.MatchesNaive*'
 else
   echo '== sanitizer: compute-sanitizer is not installed, nothing was checked'
 fi

@@ -2,7 +2,8 @@
 # Installs the system packages that sinew is built from (docs/dependencies.md says why each).
 #
 #   scripts/install_dependencies.sh [demo|test|fuzz]     demo: what the release build needs (default)
-#                                                        test: and the test and lint tools
+#                                                        test: and the test and lint tools; where there is no nvcc,
+#                                                        CMake then fetches it as wheels (SINEW_CUDA=PIP, 0.9 GB)
 #                                                        fuzz: demo, and clang with its sanitizers and libFuzzer
 #   scripts/install_dependencies.sh --list [SET]    prints the packages of a set and stops
 #

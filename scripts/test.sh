@@ -30,7 +30,7 @@ has_llvm_14() {
 
 check_format() {
   has_llvm_14 clang-format || return 0
-  find include src tests \( -name '*.h' -o -name '*.cpp' \) -print0 | xargs -0 clang-format-14 --dry-run --Werror
+  find include src tests \( -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) -print0 | xargs -0 clang-format-14 --dry-run --Werror
 }
 
 check_tidy() {

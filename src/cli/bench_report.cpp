@@ -99,8 +99,9 @@ std::string setting_text(const BenchReport& report) {
       {{"checkpoint", report.synthetic.empty()
                           ? report.checkpoint
                           : "made-up weights at the sizes of " + report.synthetic},
-       {"mode",
-        fmt::format("{} on {}, {} threads", info.precision, info.device, report.bounds.threads)},
+       {"mode", report.gpu ? fmt::format("{} on {}", info.precision, info.device)
+                           : fmt::format("{} on {}, {} threads", info.precision, info.device,
+                                         report.bounds.threads)},
        {"images", fmt::format("{} of {}x{}, to the network {}x{}", s.views, report.frame_height,
                               report.frame_width, s.image_height, s.image_width)},
        {"prompt", fmt::format("{} tokens: {} image, {} text", s.tokens, s.image_tokens,

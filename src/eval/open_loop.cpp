@@ -49,6 +49,7 @@ std::vector<std::string> group_keys(const std::vector<GroupShape>& groups) {
 void add_timings(Timings& sum, const Timings& call) {
   sum.preprocess_ms += call.preprocess_ms;
   sum.tokenize_ms += call.tokenize_ms;
+  sum.network_ms += call.network_ms;
   sum.vision_ms += call.vision_ms;
   sum.language_ms += call.language_ms;
   sum.action_ms += call.action_ms;
@@ -71,8 +72,8 @@ Timings mean_of(const std::vector<TrajectoryResult>& trajectories) {
   }
   if (count > 0) {
     for (double* value :
-         {&mean.preprocess_ms, &mean.tokenize_ms, &mean.vision_ms, &mean.language_ms,
-          &mean.action_ms, &mean.decode_ms, &mean.end_to_end_ms}) {
+         {&mean.preprocess_ms, &mean.tokenize_ms, &mean.network_ms, &mean.vision_ms,
+          &mean.language_ms, &mean.action_ms, &mean.decode_ms, &mean.end_to_end_ms}) {
       *value /= count;
     }
     for (double& step : mean.step_ms) {

@@ -60,9 +60,10 @@ io::Json rows_json(std::span<const float> values, int64_t width) {
 
 io::Json timings_json(const Timings& timings) {
   return {{"preprocess", timings.preprocess_ms}, {"tokenize", timings.tokenize_ms},
-          {"vision", timings.vision_ms},         {"language", timings.language_ms},
-          {"action", timings.action_ms},         {"action_steps", timings.step_ms},
-          {"decode", timings.decode_ms},         {"end_to_end", timings.end_to_end_ms}};
+          {"network", timings.network_ms},       {"vision", timings.vision_ms},
+          {"language", timings.language_ms},     {"action", timings.action_ms},
+          {"action_steps", timings.step_ms},     {"decode", timings.decode_ms},
+          {"end_to_end", timings.end_to_end_ms}};
 }
 
 io::Json report_json(const OpenLoopReport& report, bool with_statistics) {

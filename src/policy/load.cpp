@@ -260,6 +260,9 @@ Status start_session(const PolicyOptions& options, Execution execution, Policy::
                             .tokens = key[3],
                             .first_position = key[4]});
   };
+  if (execution.gpu == nullptr && !execution.device_note.empty()) {
+    impl.info.notices.push_back("the GPU is not used: " + execution.device_note);
+  }
   impl.times_stages = execution.gpu == nullptr;
   std::unique_ptr<engine::Backend> backend =
       execution.gpu != nullptr ? std::move(execution.gpu)

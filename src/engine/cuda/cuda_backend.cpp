@@ -54,6 +54,7 @@ class CudaBackend final : public engine::Backend {
         blas_(std::move(blas)),
         pool_(
             std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kUploadThreads)) {
+    machine_.device = options.device;
     machine_.stream = stream;
     machine_.is_integrated = caps.is_integrated;
     machine_.captures = options.captures;
@@ -97,7 +98,6 @@ class CudaBackend final : public engine::Backend {
     if (!machine_.fault.empty()) {
       return error(Code::kDevice, "the GPU session is unhealthy: {}", machine_.fault);
     }
-    // The caller's thread may not be the one that opened the device.
     SINEW_TRY(call_status(cudaSetDevice(options_.device), "choosing the device"));
     auto bound = bind_checked(plan, weights);
     if (!bound.ok()) {

@@ -216,6 +216,8 @@ Status CudaProgram::run(std::span<double> stage_ms) {
                  "start the process again",
                  machine_.fault);
   }
+  // The caller's thread may have another device, or none yet.
+  SINEW_TRY(call_status(cudaSetDevice(machine_.device), "choosing the device"));
   const bool is_timed = !stage_ms.empty();
   if (is_timed && events_.empty()) {
     for (size_t i = 0; i <= stages_.size(); ++i) {

@@ -17,6 +17,7 @@ namespace sinew::cuda {
 
 // What the programs of a backend share.
 struct Machine {
+  int device = 0;
   Stream stream = nullptr;
   std::byte* arena = nullptr;
   std::byte* workspace = nullptr;

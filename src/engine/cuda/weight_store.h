@@ -16,6 +16,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -82,7 +83,10 @@ class DeviceWeightStore final : public WeightStore {
     std::string_view form;
     std::array<int64_t, 4> numbers{};
 
-    friend auto operator<=>(const Key&, const Key&) = default;
+    friend bool operator<(const Key& a, const Key& b) {
+      return std::tie(a.sources, a.dtype, a.form, a.numbers) <
+             std::tie(b.sources, b.dtype, b.form, b.numbers);
+    }
   };
 
   struct Form {

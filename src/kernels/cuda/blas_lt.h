@@ -7,12 +7,12 @@
 
 #include "sinew/result.h"
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 
 namespace sinew::cuda {
 
@@ -31,7 +31,12 @@ struct Product {
   uint32_t w_alignment = 256;
   uint32_t y_alignment = 256;
 
-  friend auto operator<=>(const Product&, const Product&) = default;
+  friend bool operator<(const Product& a, const Product& b) { return a.fields() < b.fields(); }
+
+  auto fields() const {
+    return std::tie(rows, outputs, inputs, weights_in_out, has_bias, operands, result, x_alignment,
+                    w_alignment, y_alignment);
+  }
 };
 
 class BlasLt {
