@@ -31,11 +31,12 @@ struct Product {
   uint32_t w_alignment = 256;
   uint32_t y_alignment = 256;
 
-  friend bool operator<(const Product& a, const Product& b) { return a.fields() < b.fields(); }
-
-  auto fields() const {
-    return std::tie(rows, outputs, inputs, weights_in_out, has_bias, operands, result, x_alignment,
-                    w_alignment, y_alignment);
+  friend bool operator<(const Product& a, const Product& b) {
+    const auto fields = [](const Product& p) {
+      return std::tie(p.rows, p.outputs, p.inputs, p.weights_in_out, p.has_bias, p.operands,
+                      p.result, p.x_alignment, p.w_alignment, p.y_alignment);
+    };
+    return fields(a) < fields(b);
   }
 };
 

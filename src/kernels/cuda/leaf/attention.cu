@@ -30,101 +30,72 @@ __device__ float operand(const RealSource& x, int64_t i, bool rounds) {
   return rounds ? __bfloat162float(__float2bfloat16_rn(value)) : value;
 }
 
-// Where a block works.
-struct Tile {
-  int64_t first;     // its first query
-  int64_t q_first;   // element of q and y
-  int64_t kv_first;  // element of k and v: the first key of its segment
-  int64_t q_stride, kv_stride;
-  int e;
-
-  __device__ explicit Tile(const AttentionShape& s)
-      : first(static_cast<int64_t>(blockIdx.x) * kQueries),
-        q_stride(s.attributes.heads * s.head_dim),
-        kv_stride(s.attributes.kv_heads * s.head_dim),
-        e(static_cast<int>(s.head_dim)) {
-    const int64_t head = blockIdx.y;
-    const int64_t segment = blockIdx.z;
-    const int64_t kv_head = head / (s.attributes.heads / s.attributes.kv_heads);
-    q_first = (segment * s.queries + first) * q_stride + head * s.head_dim;
-    kv_first = segment * s.keys * kv_stride + kv_head * s.head_dim;
-  }
-};
-
-// What a block shares. Keys have a stride of e + 1, so that lanes which read one column of 32 keys
-// find them in 32 banks.
-struct Shared {
-  float* keys;     // [32, e + 1]
-  float* values;   // [32, e]
-  float* queries;  // [16, e]
-
-  __device__ Shared(float* memory, int e)
-      : keys(memory), values(keys + kKeys * (e + 1)), queries(values + kKeys * e) {}
-};
-
-// Rows beyond the last one are zero.
-__device__ void load_queries(const Operands& o, const Tile& tile, const Shared& shared) {
-  for (int i = threadIdx.x; i < kQueries * tile.e; i += kThreads) {
-    const int row = i / tile.e;
-    shared.queries[i] =
-        tile.first + row < o.shape.queries
-            ? operand(o.q, tile.q_first + row * tile.q_stride + i % tile.e, o.shape.rounds_operands)
-            : 0.0F;
-  }
-}
-
-__device__ void load_keys(const Operands& o, const Tile& tile, const Shared& shared,
-                          int64_t first_key) {
-  for (int i = threadIdx.x; i < kKeys * tile.e; i += kThreads) {
-    const int row = i / tile.e;
-    const int column = i % tile.e;
-    const int64_t at = tile.kv_first + (first_key + row) * tile.kv_stride + column;
-    const bool is_there = first_key + row < o.shape.keys;
-    shared.keys[row * (tile.e + 1) + column] =
-        is_there ? operand(o.k, at, o.shape.rounds_operands) : 0.0F;
-    shared.values[i] = is_there ? operand(o.v, at, o.shape.rounds_operands) : 0.0F;
-  }
-}
-
-// A warp's queries: running maximum and sum of the softmax, and every 32nd column of the result.
-// kColumns: such columns of a lane, at least ceil(e / 32).
+// kColumns: 32-column parts of a head, at least ceil(e / 32)
 template <int kColumns>
-struct Rows {
-  float maximum[kRows], sum[kRows], result[kRows][kColumns];
-  float score[kRows];  // of the lane's key; its softmax numerator after weigh()
+__global__ void __launch_bounds__(kThreads) attention(Operands o) {
+  extern __shared__ float shared[];
+  const AttentionShape& s = o.shape;
+  const int e = static_cast<int>(s.head_dim);
+  const int key_stride = e + 1;  // lanes read one column of 32 keys: no two in one bank
+  float* keys = shared;
+  float* values = keys + kKeys * key_stride;
+  float* queries = values + kKeys * e;
 
-  __device__ Rows() {
-    for (int r = 0; r < kRows; ++r) {
-      maximum[r] = -INFINITY;
-      sum[r] = 0;
-      for (int c = 0; c < kColumns; ++c) {
-        result[r][c] = 0;
-      }
+  const int warp = threadIdx.x / kWarp;
+  const int lane = threadIdx.x % kWarp;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kQueries;
+  const int64_t head = blockIdx.y;
+  const int64_t segment = blockIdx.z;
+  const int64_t q_stride = s.attributes.heads * s.head_dim;
+  const int64_t kv_stride = s.attributes.kv_heads * s.head_dim;
+  const int64_t kv_head = head / (s.attributes.heads / s.attributes.kv_heads);
+  const int64_t q_first = (segment * s.queries + first) * q_stride + head * s.head_dim;
+  const int64_t kv_first = segment * s.keys * kv_stride + kv_head * s.head_dim;
+
+  for (int i = threadIdx.x; i < kQueries * e; i += kThreads) {
+    const int row = i / e;
+    queries[i] = first + row < s.queries
+                     ? operand(o.q, q_first + row * q_stride + i % e, s.rounds_operands)
+                     : 0.0F;
+  }
+  float maximum[kRows], sum[kRows], result[kRows][kColumns];
+  for (int r = 0; r < kRows; ++r) {
+    maximum[r] = -INFINITY;
+    sum[r] = 0;
+    for (int c = 0; c < kColumns; ++c) {
+      result[r][c] = 0;
     }
   }
-
-  __device__ void score_keys(const float* key, const float* queries, int e) {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      score[r] = 0;
+  const int64_t end =
+      s.attributes.is_causal && first + kQueries < s.keys ? first + kQueries : s.keys;
+  for (int64_t tile = 0; tile < end; tile += kKeys) {
+    __syncthreads();
+    for (int i = threadIdx.x; i < kKeys * e; i += kThreads) {
+      const int row = i / e;
+      const int column = i % e;
+      const int64_t at = kv_first + (tile + row) * kv_stride + column;
+      const bool is_there = tile + row < s.keys;
+      keys[row * key_stride + column] = is_there ? operand(o.k, at, s.rounds_operands) : 0.0F;
+      values[i] = is_there ? operand(o.v, at, s.rounds_operands) : 0.0F;
     }
+    __syncthreads();
+    float score[kRows] = {};
+    const float* key = keys + lane * key_stride;
+    const float* query = queries + warp * kRows * e;
     for (int i = 0; i < e; ++i) {
       const float k = key[i];
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
-        score[r] += queries[r * e + i] * k;
+        score[r] += query[r * e + i] * k;
       }
     }
-  }
-
-  // `key` is the lane's, `row` the warp's first query.
-  __device__ void weigh(const AttentionShape& s, int64_t key, int64_t row) {
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
-      const bool is_seen = key < s.keys && (!s.attributes.is_causal || key <= row + r);
+      const int64_t row = first + warp * kRows + r;
+      const bool is_seen = tile + lane < s.keys && (!s.attributes.is_causal || tile + lane <= row);
       const float scaled = is_seen ? score[r] * s.attributes.scale : -INFINITY;
-      // The first tile holds a key that every query sees, so this is finite from then on.
       const float larger = fmaxf(maximum[r], warp_max(scaled));
+      // The first tile holds a key that every query sees, so `larger` is finite from then on.
       const float kept = expf(maximum[r] - larger);
       score[r] = expf(scaled - larger);
       sum[r] = sum[r] * kept + warp_sum(score[r]);
@@ -134,10 +105,6 @@ struct Rows {
         result[r][c] *= kept;
       }
     }
-  }
-
-  __device__ void add_values(const float* values, int e) {
-    const int lane = threadIdx.x % kWarp;
     for (int j = 0; j < kKeys; ++j) {
       float weight[kRows];
 #pragma unroll
@@ -155,42 +122,19 @@ struct Rows {
       }
     }
   }
-
-  // `row`: of the warp's first query in the block.
-  __device__ void write(const Operands& o, const Tile& tile, int row) const {
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) {
+  for (int r = 0; r < kRows; ++r) {
+    const int64_t row = warp * kRows + r;
+    if (first + row < s.queries) {
 #pragma unroll
       for (int c = 0; c < kColumns; ++c) {
-        const int column = c * kWarp + static_cast<int>(threadIdx.x % kWarp);
-        if (tile.first + row + r < o.shape.queries && column < tile.e) {
-          store(o.y, tile.q_first + (row + r) * tile.q_stride + column, result[r][c] / sum[r]);
+        const int column = c * kWarp + lane;
+        if (column < e) {
+          store(o.y, q_first + row * q_stride + column, result[r][c] / sum[r]);
         }
       }
     }
   }
-};
-
-template <int kColumns>
-__global__ void __launch_bounds__(kThreads) attention(Operands o) {
-  extern __shared__ float memory[];
-  const Tile tile(o.shape);
-  const Shared shared(memory, tile.e);
-  const int lane = threadIdx.x % kWarp;
-  const int row = static_cast<int>(threadIdx.x) / kWarp * kRows;
-  load_queries(o, tile, shared);
-  Rows<kColumns> rows;
-  const int64_t seen = tile.first + kQueries;
-  const int64_t end = o.shape.attributes.is_causal && seen < o.shape.keys ? seen : o.shape.keys;
-  for (int64_t key = 0; key < end; key += kKeys) {
-    __syncthreads();
-    load_keys(o, tile, shared, key);
-    __syncthreads();
-    rows.score_keys(shared.keys + lane * (tile.e + 1), shared.queries + row * tile.e, tile.e);
-    rows.weigh(o.shape, key + lane, tile.first + row);
-    rows.add_values(shared.values, tile.e);
-  }
-  rows.write(o, tile, row);
 }
 
 using AttentionKernel = void (*)(Operands);
