@@ -1,4 +1,5 @@
 // CUDA's ordered tables of lowerings.
+#include "kernels/cuda/fused/lowerings.h"
 #include "kernels/cuda/kernel.h"
 #include "kernels/cuda/leaf/launch.h"
 #include "kernels/cuda/leaf/make.h"
@@ -64,6 +65,16 @@ constexpr std::array kRows = {
     row(OpKind::kResizePositions, "cuda:resize_positions", make_resize_positions),
 };
 
+constexpr std::array kCompositeRows = {
+    CudaCompositeRow{{"vit_block", 1, "cuda:vit_block", refuse_vit_block}, make_vit_block},
+    CudaCompositeRow{{"lm_block", 1, "cuda:lm_block", refuse_lm_block}, make_lm_block},
+    CudaCompositeRow{{"linear_activation", 1, "cuda:linear_activation", refuse_fused_linear},
+                     make_fused_linear},
+    CudaCompositeRow{{"linear_residual", 1, "cuda:linear_residual", refuse_fused_linear},
+                     make_fused_linear},
+    CudaCompositeRow{{"swiglu", 1, "cuda:swiglu", refuse_fused_linear}, make_fused_linear},
+};
+
 }  // namespace
 
 std::span<const CudaRow> cuda_rows() {
@@ -71,7 +82,7 @@ std::span<const CudaRow> cuda_rows() {
 }
 
 std::span<const CudaCompositeRow> cuda_composite_rows() {
-  return {};
+  return kCompositeRows;
 }
 
 }  // namespace sinew::cuda

@@ -1,0 +1,96 @@
+// Products with what follows them: out = epilogue(a w^T), a and w in bf16, sums in f32. How they
+// are cut into tiles is decided when a plan is bound (choose_gemm_tile, no CUDA needed);
+// enqueueing then only launches. Bodies: gemm_sm90.cuh (TMA and wgmma), gemm_mma.cu (mma.sync, from
+// sm_80).
+#pragma once
+
+#include "kernels/cuda/stream.h"
+#include "ops/plan.h"
+
+#include "sinew/result.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace sinew::cuda {
+
+enum class GemmEpilogue : uint8_t {
+  kBias,      // out bf16 = y + bias
+  kGeluTanh,  // out bf16 = gelu_tanh(y + bias)
+  kGeluErf,   // out bf16 = gelu_erf(y + bias)
+  kResidual,  // out f32 = y + bias + residual
+  kSwiGlu,    // w = [gate; up]: out bf16 [m, n/2] = silu(y_gate) * y_up
+  kHeadRope,  // w = [q; k; v], heads of 128: out bf16 = rope(rms_norm(y)) of q and k heads, y of v
+};
+
+struct HeadRope {
+  const float* q_norm = nullptr;  // [128]
+  const float* k_norm = nullptr;  // [128]
+  const float* cos = nullptr;     // [m, 64]
+  const float* sin = nullptr;     // [m, 64]
+  int64_t q_heads = 0;
+  int64_t k_heads = 0;  // the rest of n are v heads
+  float epsilon = 0;
+};
+
+// All pointers are device memory, 16-byte aligned.
+struct GemmArgs {
+  GemmEpilogue epilogue = GemmEpilogue::kBias;
+  int64_t m = 0;
+  int64_t n = 0;            // rows of w; n % 16 == 0 (kSwiGlu 32, kHeadRope 128)
+  int64_t k = 0;            // k % 8 == 0
+  const void* a = nullptr;  // [m, k] bf16
+  const void* w = nullptr;  // [n, k] bf16; a parameter: read before the preceding kernel is done
+  const float* bias = nullptr;      // [n]; optional
+  const float* residual = nullptr;  // [m, n]; optional; may be `out`
+  void* out = nullptr;              // [m, n] or [m, n/2]
+  HeadRope head_rope{};
+};
+
+// How a product is cut. Blocks of a cluster share what they read (`cluster_m` blocks below each
+// other a tile of w, `cluster_n` beside each other one of a) and the depth (`split_k` blocks).
+struct GemmTile {
+  int columns = 0;  // of a block's tile; the rows are 128 (sm_90) or 64 (mma.sync)
+  int cluster_m = 1;
+  int cluster_n = 1;
+  int split_k = 1;
+  int stages = 0;  // of the shared-memory ring
+
+  friend bool operator==(const GemmTile&, const GemmTile&) = default;
+};
+
+enum class GemmBody : uint8_t { kSm90, kMmaSync };
+
+GemmBody gemm_body(const ops::DeviceCaps& device);
+
+// The tile measured to be the fastest for the nearest measured shape, or the one that the cost
+// model prefers.
+GemmTile choose_gemm_tile(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k,
+                          const ops::DeviceCaps& device);
+
+// Whether a tile was measured for this matrix and as many rows of tiles: elsewhere nothing is known
+// about who is faster, this product or a library's.
+bool is_measured_gemm(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k,
+                      const ops::DeviceCaps& device);
+
+// What the sm_90 body can run: widths of tiles, whether a tile fits, and how deep its ring can be
+// with one or two blocks on a multiprocessor.
+std::span<const int> gemm_tile_columns(GemmEpilogue epilogue);
+bool gemm_tile_fits(GemmEpilogue epilogue, const GemmTile& tile);
+int gemm_most_stages(const GemmTile& tile, int blocks_per_sm);
+
+// Shared memory of a block of the sm_90 body.
+size_t gemm_shared_bytes(const GemmTile& tile);
+
+// What does not fit the body, or nothing.
+Status check_gemm(const GemmArgs& args);
+
+// Lets the body of this tile use its shared memory; once, before the first launch.
+Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::DeviceCaps& device);
+
+Status enqueue_gemm(const GemmArgs& args, const GemmTile& tile, const ops::DeviceCaps& device,
+                    Stream stream);
+
+}  // namespace sinew::cuda

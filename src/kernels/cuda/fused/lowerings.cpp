@@ -1,0 +1,350 @@
+// Binds composites of vision and language to their kernels: refusals before anything is placed,
+// parameters in the forms that the kernels read, and closures that enqueue.
+#include "kernels/cuda/fused/lowerings.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "kernels/cuda/fused/join.h"
+#include "kernels/cuda/fused/lm_block.h"
+#include "kernels/cuda/fused/vit_block.h"
+#include "kernels/cuda/leaf/make.h"
+
+#include <array>
+#include <vector>
+
+namespace sinew::cuda {
+namespace {
+
+using ops::OpKind;
+
+constexpr int kOldestArchitecture = 80;  // bf16 on tensor cores, asynchronous copies
+
+Refusal refuse_device(const ops::Plan& plan) {
+  if (plan.product_dtype != DType::kBf16) {
+    return "products are not in bf16";
+  }
+  if (plan.device.compute_capability < kOldestArchitecture) {
+    return fmt::format("the device has compute capability {}, {} is needed",
+                       plan.device.compute_capability, kOldestArchitecture);
+  }
+  return std::nullopt;
+}
+
+bool is_weight(const ops::Plan& plan, ops::Value value) {
+  return value.id >= 0 && plan.info(plan.root(value)).kind == ops::ValueKind::kWeight;
+}
+
+Refusal refuse_unless_weights(const ops::Plan& plan, std::span<const ops::Value> values) {
+  for (const ops::Value value : values) {
+    if (!is_weight(plan, value)) {
+      return "a matrix or vector of it is absent or no parameter";
+    }
+  }
+  return std::nullopt;
+}
+
+Refusal refuse_unless_f32(const ops::Plan& plan, std::span<const ops::Value> values) {
+  for (const ops::Value value : values) {
+    if (plan.info(value).dtype != DType::kF32) {
+      return "its rows are not stored in f32";
+    }
+  }
+  return std::nullopt;
+}
+
+Refusal reason(const Status& status) {
+  return status.ok() ? Refusal() : Refusal(status.message());
+}
+
+// Steps of one op, in recorded order.
+template <class Step>
+std::vector<const Step*> steps_of(std::span<const Step> steps, OpKind op) {
+  std::vector<const Step*> found;
+  for (const Step& step : steps) {
+    if (step.op == op) {
+      found.push_back(&step);
+    }
+  }
+  return found;
+}
+
+std::span<const ops::Step> steps_of(const ops::Plan& plan, const ops::CompositeCall& call) {
+  return std::span(plan.steps)
+      .subspan(static_cast<size_t>(call.first_step),
+               static_cast<size_t>(call.end_step - call.first_step));
+}
+
+Result<const float*> vector_of(const BoundStep& step, size_t source, const MakeContext& context) {
+  SINEW_CHECK(step.src_is_weight[source]);
+  SINEW_ASSIGN(const void* const data, context.weights.plain(step.srcs[source], DType::kF32));
+  return static_cast<const float*>(data);
+}
+
+Result<const void*> matrix_of(const BoundStep& step, const MakeContext& context) {
+  SINEW_CHECK(step.src_is_weight[1]);
+  return context.weights.plain(step.srcs[1], DType::kBf16);
+}
+
+// Parameters one after the other in `dtype`: the rows of several matrices as one.
+Result<const void*> joined(std::span<const BoundStep* const> linears, size_t source, DType dtype,
+                           const MakeContext& context) {
+  std::vector<ConstTensorView> parts;
+  size_t bytes = 0;
+  for (const BoundStep* const linear : linears) {
+    SINEW_CHECK(linear->src_is_weight[source]);
+    parts.push_back(linear->srcs[source]);
+    bytes += static_cast<size_t>(parts.back().shape.elements()) * dtype_bytes(dtype);
+  }
+  return context.weights.packed(
+      parts, {.name = "joined", .bytes = bytes, .source = dtype, .pack = &join_parameters});
+}
+
+VitBlockShape vit_shape(const Shape& x, const ops::AttentionAttributes& attention,
+                        const ops::NormAttributes& norm, int64_t ffn) {
+  return {.images = attention.segments,
+          .patches = row_count(x) / attention.segments,
+          .width = row_length(x),
+          .heads = attention.heads,
+          .ffn = ffn,
+          .epsilon = norm.epsilon};
+}
+
+LmBlockShape lm_shape(const Shape& x, const ops::AttentionAttributes& attention,
+                      const ops::NormAttributes& norm, int64_t head_dim, int64_t ffn) {
+  return {.tokens = row_count(x),
+          .width = row_length(x),
+          .heads = attention.heads,
+          .kv_heads = attention.kv_heads,
+          .head_dim = head_dim,
+          .ffn = ffn,
+          .epsilon = norm.epsilon};
+}
+
+}  // namespace
+
+Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call) {
+  if (const Refusal refusal = refuse_device(plan)) {
+    return refusal;
+  }
+  if (const Refusal refusal = refuse_unless_weights(plan, std::span(call.operands).subspan(1))) {
+    return refusal;
+  }
+  const std::array rows{call.operands[0], call.results[0]};
+  if (const Refusal refusal = refuse_unless_f32(plan, rows)) {
+    return refusal;
+  }
+  const auto steps = steps_of(plan, call);
+  const auto attention = steps_of(steps, OpKind::kAttention);
+  const auto norms = steps_of(steps, OpKind::kLayerNorm);
+  const int64_t ffn = plan.info(call.operands[14]).shape.elements();
+  return reason(
+      plan_vit_block(vit_shape(plan.info(call.operands[0]).shape,
+                               std::get<ops::AttentionAttributes>(attention[0]->attributes),
+                               std::get<ops::NormAttributes>(norms[0]->attributes), ffn),
+                     plan.device)
+          .status());
+}
+
+MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& context) {
+  const auto norms = steps_of(steps, OpKind::kLayerNorm);
+  const auto linears = steps_of(steps, OpKind::kLinear);  // q, k, v, out, up, down
+  const auto attention = steps_of(steps, OpKind::kAttention);
+  SINEW_CHECK(norms.size() == 2 && linears.size() == 6 && attention.size() == 1);
+  const int64_t ffn = row_length(linears[4]->dsts[0].shape);
+  SINEW_ASSIGN(
+      const VitBlockPlan plan,
+      plan_vit_block(vit_shape(steps[0].srcs[0].shape,
+                               std::get<ops::AttentionAttributes>(attention[0]->attributes),
+                               std::get<ops::NormAttributes>(norms[0]->attributes), ffn),
+                     context.device));
+  VitBlockParameters p;
+  const auto qkv = std::span<const BoundStep* const>(linears).first(3);
+  SINEW_ASSIGN(p.norm1_w, vector_of(*norms[0], 1, context));
+  SINEW_ASSIGN(p.norm1_b, vector_of(*norms[0], 2, context));
+  SINEW_ASSIGN(p.qkv_w, joined(qkv, 1, DType::kBf16, context));
+  SINEW_ASSIGN(const void* const qkv_b, joined(qkv, 2, DType::kF32, context));
+  p.qkv_b = static_cast<const float*>(qkv_b);
+  SINEW_ASSIGN(p.out_w, matrix_of(*linears[3], context));
+  SINEW_ASSIGN(p.out_b, vector_of(*linears[3], 2, context));
+  SINEW_ASSIGN(p.norm2_w, vector_of(*norms[1], 1, context));
+  SINEW_ASSIGN(p.norm2_b, vector_of(*norms[1], 2, context));
+  SINEW_ASSIGN(p.up_w, matrix_of(*linears[4], context));
+  SINEW_ASSIGN(p.up_b, vector_of(*linears[4], 2, context));
+  SINEW_ASSIGN(p.down_w, matrix_of(*linears[5], context));
+  SINEW_ASSIGN(p.down_b, vector_of(*linears[5], 2, context));
+  SINEW_TRY(prepare_vit_block(plan));
+  const auto* x = static_cast<const float*>(steps.front().srcs[0].data);
+  auto* out = static_cast<float*>(steps.back().dsts[0].data);
+  return made_kernel(
+      [plan, p, x, out](Stream stream, std::byte* workspace) {
+        return enqueue_vit_block(plan, p, x, out, workspace, stream);
+      },
+      plan.workspace_bytes);
+}
+
+Refusal refuse_lm_block(const ops::Plan& plan, const ops::CompositeCall& call) {
+  if (const Refusal refusal = refuse_device(plan)) {
+    return refusal;
+  }
+  if (const Refusal refusal = refuse_unless_weights(plan, std::span(call.operands).subspan(3))) {
+    return refusal;
+  }
+  const std::array rows{call.operands[0], call.operands[1], call.operands[2], call.results[0]};
+  if (const Refusal refusal = refuse_unless_f32(plan, rows)) {
+    return refusal;
+  }
+  const auto steps = steps_of(plan, call);
+  const auto attention = steps_of(steps, OpKind::kAttention);
+  const auto norms = steps_of(steps, OpKind::kRmsNorm);
+  const Shape& gate = plan.info(call.operands[11]).shape;
+  const Shape& x = plan.info(call.operands[0]).shape;
+  return reason(
+      plan_lm_block(
+          lm_shape(x, std::get<ops::AttentionAttributes>(attention[0]->attributes),
+                   std::get<ops::NormAttributes>(norms[0]->attributes),
+                   plan.info(call.operands[7]).shape.elements(), gate.elements() / row_length(x)),
+          plan.device)
+          .status());
+}
+
+MadeKernel make_lm_block(std::span<const BoundStep> steps, const MakeContext& context) {
+  const auto norms = steps_of(steps, OpKind::kRmsNorm);   // input, q, k, post
+  const auto linears = steps_of(steps, OpKind::kLinear);  // q, k, v, out, gate, up, down
+  const auto ropes = steps_of(steps, OpKind::kRope);
+  const auto attention = steps_of(steps, OpKind::kAttention);
+  SINEW_CHECK(norms.size() == 4 && linears.size() == 7 && ropes.size() == 2 &&
+              attention.size() == 1);
+  const Shape& x = steps.front().srcs[0].shape;
+  SINEW_ASSIGN(
+      const LmBlockPlan plan,
+      plan_lm_block(
+          lm_shape(x, std::get<ops::AttentionAttributes>(attention[0]->attributes),
+                   std::get<ops::NormAttributes>(norms[0]->attributes),
+                   norms[1]->srcs[1].shape.elements(), row_length(linears[4]->dsts[0].shape)),
+          context.device));
+  const std::span<const BoundStep* const> all(linears);
+  LmBlockParameters p;
+  SINEW_ASSIGN(p.input_norm, vector_of(*norms[0], 1, context));
+  SINEW_ASSIGN(p.qkv_w, joined(all.first(3), 1, DType::kBf16, context));
+  SINEW_ASSIGN(p.q_norm, vector_of(*norms[1], 1, context));
+  SINEW_ASSIGN(p.k_norm, vector_of(*norms[2], 1, context));
+  SINEW_ASSIGN(p.out_w, matrix_of(*linears[3], context));
+  SINEW_ASSIGN(p.post_norm, vector_of(*norms[3], 1, context));
+  SINEW_ASSIGN(p.gate_up_w, joined(all.subspan(4, 2), 1, DType::kBf16, context));
+  SINEW_ASSIGN(p.down_w, matrix_of(*linears[6], context));
+  SINEW_TRY(prepare_lm_block(plan));
+  const LmBlockOperands operands{.x = static_cast<const float*>(steps.front().srcs[0].data),
+                                 .cos = static_cast<const float*>(ropes[0]->srcs[1].data),
+                                 .sin = static_cast<const float*>(ropes[0]->srcs[2].data),
+                                 .out = static_cast<float*>(steps.back().dsts[0].data)};
+  return made_kernel(
+      [plan, p, operands](Stream stream, std::byte* workspace) {
+        return enqueue_lm_block(plan, p, operands, workspace, stream);
+      },
+      plan.workspace_bytes);
+}
+
+namespace {
+
+GemmEpilogue epilogue_of(OpKind last) {
+  switch (last) {
+    case OpKind::kAdd:
+      return GemmEpilogue::kResidual;
+    case OpKind::kGeluTanh:
+      return GemmEpilogue::kGeluTanh;
+    case OpKind::kGeluErf:
+      return GemmEpilogue::kGeluErf;
+    default:
+      SINEW_CHECK(last == OpKind::kMul);
+      return GemmEpilogue::kSwiGlu;
+  }
+}
+
+// What a product of the plan needs to be one of gemm.h: bf16 rows, a parameter of [n, k], and a
+// shape for which that was measured to be worth it.
+Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, GemmEpilogue epilogue) {
+  if (const Refusal refusal = refuse_device(plan)) {
+    return refusal;
+  }
+  const ops::ValueInfo& x = plan.info(linear.srcs[0]);
+  if (x.dtype != DType::kBf16) {
+    return "its rows are not stored in bf16";
+  }
+  if (std::get<ops::LinearAttributes>(linear.attributes).weights_in_out) {
+    return "its matrix is stored [in, out]";
+  }
+  if (!is_weight(plan, linear.srcs[1]) ||
+      (linear.srcs[2].id >= 0 && !is_weight(plan, linear.srcs[2]))) {
+    return "its matrix or bias is no parameter";
+  }
+  const int64_t m = row_count(x.shape);
+  const int64_t k = row_length(x.shape);
+  const int64_t matrices = epilogue == GemmEpilogue::kSwiGlu ? 2 : 1;
+  const int64_t n = m == 0 ? 0 : plan.info(linear.srcs[1]).shape.elements() / k * matrices;
+  if (!is_measured_gemm(epilogue, m, n, k, plan.device)) {
+    return fmt::format("no tile was measured for [{}, {}] times [{}, {}]", m, k, n, k);
+  }
+  return std::nullopt;
+}
+
+MadeKernel made_gemm(const GemmArgs& args, const MakeContext& context) {
+  const GemmTile tile = choose_gemm_tile(args.epilogue, args.m, args.n, args.k, context.device);
+  SINEW_TRY(prepare_gemm(args.epilogue, tile, context.device));
+  return made_kernel([args, tile, device = context.device](Stream stream, std::byte*) {
+    return enqueue_gemm(args, tile, device, stream);
+  });
+}
+
+Result<GemmArgs> gemm_args(const BoundStep& linear, const MakeContext& context) {
+  GemmArgs args;
+  args.m = row_count(linear.srcs[0].shape);
+  args.k = row_length(linear.srcs[0].shape);
+  args.n = linear.srcs[1].shape.elements() / args.k;
+  args.a = linear.srcs[0].data;
+  SINEW_ASSIGN(args.w, matrix_of(linear, context));
+  if (linear.srcs[2].data != nullptr) {
+    SINEW_ASSIGN(args.bias, vector_of(linear, 2, context));
+  }
+  return args;
+}
+
+}  // namespace
+
+Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& call) {
+  const auto steps = steps_of(plan, call);
+  if (steps.back().op == OpKind::kRelu) {
+    return "it has no epilogue with relu";
+  }
+  const GemmEpilogue epilogue = epilogue_of(steps.back().op);
+  const auto linears = steps_of(steps, OpKind::kLinear);
+  if (const Refusal refusal = refuse_product(plan, *linears[0], epilogue)) {
+    return refusal;
+  }
+  const DType result = plan.info(call.results[0]).dtype;
+  if (epilogue != GemmEpilogue::kResidual) {
+    return result == DType::kBf16 ? Refusal() : Refusal("its result is not stored in bf16");
+  }
+  const ops::Value residual = call.operands[3];
+  if (result != DType::kF32 || plan.info(residual).dtype != DType::kF32 ||
+      is_weight(plan, residual)) {
+    return "the sum is not of f32 rows";
+  }
+  return std::nullopt;
+}
+
+MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext& context) {
+  const auto linears = steps_of(steps, OpKind::kLinear);
+  SINEW_ASSIGN(GemmArgs args, gemm_args(*linears[0], context));
+  args.epilogue = epilogue_of(steps.back().op);
+  args.out = steps.back().dsts[0].data;
+  if (args.epilogue == GemmEpilogue::kResidual) {
+    args.residual = static_cast<const float*>(steps.back().srcs[1].data);
+  }
+  if (args.epilogue == GemmEpilogue::kSwiGlu) {
+    args.n *= 2;
+    SINEW_ASSIGN(args.w, joined(linears, 1, DType::kBf16, context));
+  }
+  return made_gemm(args, context);
+}
+
+}  // namespace sinew::cuda

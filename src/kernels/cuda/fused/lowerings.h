@@ -1,0 +1,25 @@
+// What table.cpp names: composites of vision and language that are run whole, and products with
+// their epilogue. Each row says what it refuses.
+#pragma once
+
+#include "kernels/cuda/kernel.h"
+
+#include <optional>
+#include <string>
+
+namespace sinew::cuda {
+
+using Refusal = std::optional<std::string>;
+using MadeKernel = Result<std::unique_ptr<Kernel>>;
+
+Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& context);
+
+Refusal refuse_lm_block(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_lm_block(std::span<const BoundStep> steps, const MakeContext& context);
+
+// linear_activation, linear_residual, swiglu: where a tile was measured for the shape
+Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext& context);
+
+}  // namespace sinew::cuda

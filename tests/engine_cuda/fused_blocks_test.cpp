@@ -1,0 +1,208 @@
+// Blocks of vision and language as plans: which devices, precisions and shapes take them whole (no
+// GPU is needed to ask), and on a GPU the result against the CPU in f32.
+#include "engine_cuda/plans.h"
+#include "kernels/cuda/kernel.h"
+#include "model/blocks/lm_block.h"
+#include "model/blocks/vit_block.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace sinew::engine {
+namespace {
+
+using ops::Builder;
+using ops::Value;
+
+// Parameters of any name, made up from it: norms around 1, matrices that keep a row's length.
+class MadeUpWeights final : public WeightSource {
+ public:
+  explicit MadeUpWeights(const ops::Plan& plan) {
+    for (const ops::ValueInfo& info : plan.values) {
+      if (info.kind != ops::ValueKind::kWeight) {
+        continue;
+      }
+      const bool is_norm = info.name.find("norm") != std::string::npos;
+      const bool is_matrix = info.shape.rank() == 2;
+      const float scale = is_matrix ? 1 / std::sqrt(static_cast<float>(info.shape[1])) : 0.1F;
+      std::mt19937 engine(static_cast<uint32_t>(std::hash<std::string>{}(info.name)));
+      std::normal_distribution<float> normal(is_norm ? 1.0F : 0.0F, scale);
+      std::vector<Bf16> values(static_cast<size_t>(info.shape.elements()));
+      std::generate(values.begin(), values.end(), [&] { return to_bf16(normal(engine)); });
+      values_[info.name] = std::move(values);
+      shapes_[info.name] = info.shape;
+    }
+  }
+
+  ConstTensorView weight(std::string_view name) const override {
+    const std::string key(name);
+    return {values_.at(key).data(), DType::kBf16, shapes_.at(key)};
+  }
+
+  void release(const ConstTensorView& /*view*/) const override {}
+
+ private:
+  std::map<std::string, std::vector<Bf16>> values_;
+  std::map<std::string, Shape> shapes_;
+};
+
+ops::Plan record_vision(int64_t heads) {
+  constexpr int64_t kWidth = 288;
+  constexpr int64_t kFfn = 528;
+  Builder b;
+  const Value x = b.real_input("x", {2 * 90, kWidth});
+  const auto vector = [&](const char* name, int64_t n) { return b.weight(name, {n}); };
+  const auto matrix = [&](const char* name, int64_t n, int64_t k) {
+    return b.weight(name, {n, k});
+  };
+  const model::VitBlock block{.x = x,
+                              .w = {.norm1_w = vector("norm1", kWidth),
+                                    .norm1_b = vector("shift1", kWidth),
+                                    .q_w = matrix("q", kWidth, kWidth),
+                                    .q_b = vector("qb", kWidth),
+                                    .k_w = matrix("k", kWidth, kWidth),
+                                    .k_b = vector("kb", kWidth),
+                                    .v_w = matrix("v", kWidth, kWidth),
+                                    .v_b = vector("vb", kWidth),
+                                    .out_w = matrix("out", kWidth, kWidth),
+                                    .out_b = vector("outb", kWidth),
+                                    .norm2_w = vector("norm2", kWidth),
+                                    .norm2_b = vector("shift2", kWidth),
+                                    .up_w = matrix("up", kFfn, kWidth),
+                                    .up_b = vector("upb", kFfn),
+                                    .down_w = matrix("down", kWidth, kFfn),
+                                    .down_b = vector("downb", kWidth)},
+                              .images = 2,
+                              .heads = heads,
+                              .epsilon = 1e-6F};
+  b.stage("vision", [&] {
+    const Value y = model::vit_block(b, block);
+    b.output(y);
+    return y;
+  });
+  return b.take();
+}
+
+ops::Plan record_language() {
+  constexpr int64_t kTokens = 111;
+  constexpr int64_t kWidth = 256;
+  constexpr int64_t kFfn = 544;
+  Builder b;
+  const Value x = b.real_input("x", {kTokens, kWidth});
+  const auto [cos, sin] = b.once([&] {
+    return b.rope_table({.theta = 1e6, .head_dim = 128, .positions = kTokens, .first_position = 0});
+  });
+  const model::LmBlock block{.x = x,
+                             .cos = cos,
+                             .sin = sin,
+                             .w = {.input_norm = b.weight("norm1", {kWidth}),
+                                   .q_w = b.weight("q", {512, kWidth}),
+                                   .k_w = b.weight("k", {256, kWidth}),
+                                   .v_w = b.weight("v", {256, kWidth}),
+                                   .q_norm = b.weight("qnorm", {128}),
+                                   .k_norm = b.weight("knorm", {128}),
+                                   .out_w = b.weight("out", {kWidth, 512}),
+                                   .post_norm = b.weight("norm2", {kWidth}),
+                                   .gate_w = b.weight("gate", {kFfn, kWidth}),
+                                   .up_w = b.weight("up", {kFfn, kWidth}),
+                                   .down_w = b.weight("down", {kWidth, kFfn})},
+                             .heads = 4,
+                             .kv_heads = 2,
+                             .epsilon = 1e-6F};
+  b.stage("language", [&] {
+    const Value y = model::lm_block(b, block);
+    b.output(y);
+    return y;
+  });
+  return b.take();
+}
+
+// The lowerings that a device of this compute capability would run.
+std::vector<std::string> lowerings(ops::Plan plan, ops::Precision precision,
+                                   int compute_capability) {
+  std::vector<ops::LeafRow> leaves;
+  for (const cuda::CudaRow& row : cuda::cuda_rows()) {
+    leaves.push_back(row.row);
+  }
+  std::vector<ops::CompositeRow> composites;
+  for (const cuda::CudaCompositeRow& row : cuda::cuda_composite_rows()) {
+    composites.push_back(row.row);
+  }
+  ops::fold_once(plan);
+  EXPECT_TRUE(ops::assign_precision(plan, precision).ok());
+  const Status selected = ops::select(
+      plan, leaves, composites,
+      {.compute_capability = compute_capability, .multiprocessors = 132, .l2_bytes = 1 << 20});
+  EXPECT_TRUE(selected.ok()) << selected.message();
+  std::vector<std::string> names;
+  for (const ops::Call& call : plan.calls) {
+    names.push_back(call.lowering);
+  }
+  return names;
+}
+
+TEST(FusedBlocks, AreTakenWholeInBf16) {
+  for (const int capability : {87, 90, 120}) {
+    EXPECT_THAT(lowerings(record_vision(4), ops::Precision::kBf16, capability),
+                testing::ElementsAre("cuda:vit_block"));
+    EXPECT_THAT(lowerings(record_language(), ops::Precision::kBf16, capability),
+                testing::ElementsAre("cuda:lm_block"));
+  }
+}
+
+TEST(FusedBlocks, AreTakenApartWhereTheKernelsDoNotFit) {
+  const auto has_block = testing::AnyOf("cuda:vit_block", "cuda:lm_block");
+  EXPECT_THAT(lowerings(record_vision(4), ops::Precision::kFp32, 90),
+              testing::Not(testing::Contains(has_block)));
+  EXPECT_THAT(lowerings(record_vision(4), ops::Precision::kBf16, 75),
+              testing::Not(testing::Contains(has_block)));
+  EXPECT_THAT(lowerings(record_vision(3), ops::Precision::kBf16, 90),
+              testing::Not(testing::Contains(has_block)))
+      << "heads of 96";
+}
+
+std::vector<float> result_of(ops::Plan plan, Backend& backend, ops::Precision precision) {
+  const MadeUpWeights weights(plan);
+  test::pass(plan, backend, precision);
+  auto program = backend.bind(plan, weights);
+  EXPECT_TRUE(program.ok()) << program.status().message();
+  std::mt19937 engine(7);
+  std::normal_distribution<float> normal;
+  for (float& x : program.value()->view(plan.inputs[0]).as<float>()) {
+    x = normal(engine);
+  }
+  const Status ran = program.value()->run({});
+  EXPECT_TRUE(ran.ok()) << ran.message();
+  const auto values = program.value()->view(plan.outputs[0]).as<float>();
+  return {values.begin(), values.end()};
+}
+
+TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
+  if (!test::has_gpu()) {
+    GTEST_SKIP() << "no GPU: " << cuda_system().problem;
+  }
+  const auto cpu = make_cpu_backend(2);
+  for (const auto& plan : {record_vision(4), record_language()}) {
+    const auto gpu = make_cuda_backend({}).value();
+    const std::vector<float> expected = result_of(plan, *cpu, ops::Precision::kFp32);
+    const std::vector<float> got = result_of(plan, *gpu, ops::Precision::kBf16);
+    ASSERT_EQ(got.size(), expected.size());
+    double difference = 0;
+    double norm = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      const double d = static_cast<double>(got[i]) - static_cast<double>(expected[i]);
+      difference += d * d;
+      norm += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+    }
+    // Full-size layers: 1.4e-3 and 1.9e-3 (docs/performance.md); a chain in bf16 twice that.
+    EXPECT_LT(std::sqrt(difference / norm), 4e-3);
+    EXPECT_EQ(got, result_of(plan, *gpu, ops::Precision::kBf16)) << "the same bits again";
+  }
+}
+
+}  // namespace
+}  // namespace sinew::engine
