@@ -37,6 +37,7 @@ void check(cudaError_t error, const char* what, int line) {
 
 struct Options {
   int tokens = 17, blocks = 32, steps = 4, image = 180, text = 42, replays = 300, in_flight = 2;
+  int pace = 0;  // cycles between requests of 6 KB
   int bits = 100;  // replays that must give the same bits
 };
 
@@ -313,7 +314,7 @@ dit::StackArguments arguments(const Model& m, float* out) {
     a.context[i] = m.context[i], a.context_tokens[i] = m.keys[i];
   }
   a.tokens = m.o.tokens, a.blocks = m.o.blocks, a.stages_in_flight = m.o.in_flight;
-  a.epsilon = 1e-5F;
+  a.epsilon = 1e-5F, a.cycles_per_copy = m.o.pace;
   return a;
 }
 
@@ -362,9 +363,10 @@ bool check_numbers(const Model& m, float* out, cudaStream_t stream) {
   return good;
 }
 
-void time_steps(const Model& m, int steps, int in_flight, float* out, cudaStream_t stream) {
+void time_steps(const Model& m, int steps, int in_flight, int pace, float* out,
+                cudaStream_t stream) {
   dit::StackArguments a = arguments(m, out);
-  a.stages_in_flight = in_flight;
+  a.stages_in_flight = in_flight, a.cycles_per_copy = pace;
   cudaGraphExec_t exec = captured(a, steps, stream);
   cudaEvent_t begin = nullptr;
   cudaEvent_t end = nullptr;
@@ -386,9 +388,9 @@ void time_steps(const Model& m, int steps, int in_flight, float* out, cudaStream
   const double median = times[times.size() / 2];
   const double bytes = static_cast<double>(dit::weight_bytes(m.o.blocks)) * steps;
   std::printf("{\"time\":\"dit_stack\",\"tokens\":%d,\"blocks\":%d,\"steps\":%d,\"image\":%d,"
-              "\"text\":%d,\"in_flight\":%d,\"replays\":%d,\"ms_median\":%.4f,\"ms_p99\":%.4f,"
+              "\"text\":%d,\"in_flight\":%d,\"pace\":%d,\"replays\":%d,\"ms_median\":%.4f,\"ms_p99\":%.4f,"
               "\"ms_per_step\":%.4f,\"weights_TBps\":%.3f}\n",
-              m.o.tokens, m.o.blocks, steps, m.o.image, m.o.text, in_flight, m.o.replays, median,
+              m.o.tokens, m.o.blocks, steps, m.o.image, m.o.text, in_flight, pace, m.o.replays, median,
               times[times.size() * 99 / 100], median / steps, bytes / median / 1e9);
   std::fflush(stdout);
   CHECK(cudaGraphExecDestroy(exec));
@@ -426,6 +428,7 @@ int main(int argc, char** argv) {
   read("--replays", o.replays);
   read("--in-flight", o.in_flight);
   read("--bits", o.bits);
+  read("--pace", o.pace);
   cudaDeviceProp device{};
   CHECK(cudaGetDeviceProperties(&device, 0));
   std::printf("{\"device\":\"%s\",\"processors\":%d}\n", device.name, device.multiProcessorCount);
@@ -437,10 +440,12 @@ int main(int argc, char** argv) {
   const bool good = o.bits == 0 || check_numbers(m, out, stream);
   if (o.replays > 0) {
     if (o.in_flight > 0) {
-      time_steps(m, o.steps, o.in_flight, out, stream);
+      time_steps(m, o.steps, o.in_flight, o.pace, out, stream);
     } else {
-      for (int f : {1, 2, 3, 4, 6, 8}) {
-        time_steps(m, o.steps, f, out, stream);
+      for (int f : {1, 2, 3, 4}) {
+        for (int pace : {0, 240, 280, 320, 360, 400, 440}) {
+          time_steps(m, o.steps, f, pace, out, stream);
+        }
       }
     }
   }

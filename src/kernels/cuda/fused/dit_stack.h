@@ -36,7 +36,8 @@ struct StackArguments {
   std::byte* workspace;  // workspace(token_tiles(t)).bytes, prepared once by prepare_workspace
   int tokens;            // t; a workspace serves one t
   int blocks;            // even
-  int stages_in_flight;  // weight stages a CTA asks memory for at a time
+  int stages_in_flight;  // weight stages (18 KB) a CTA asks memory for at a time
+  int cycles_per_copy;   // least time between its requests of 6 KB
   float epsilon;
 };
 

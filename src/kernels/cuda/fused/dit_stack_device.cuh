@@ -53,6 +53,12 @@ __device__ __forceinline__ void consumers_sync() {
   asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
 }
 
+__device__ __forceinline__ uint32_t cycles() {
+  uint32_t t;
+  asm volatile("mov.u32 %0, %clock;" : "=r"(t));
+  return t;
+}
+
 // --- copies. The policies are the encodings of createpolicy for whole lines.
 constexpr uint64_t kReadOnce = 0x12F0000000000000ULL;
 constexpr uint64_t kReadAgain = 0x1000000000000000ULL;
@@ -205,6 +211,11 @@ __device__ __forceinline__ uint64_t matrix_descriptor(uint32_t address, uint32_t
                                                       uint32_t along_rows) {
   return static_cast<uint64_t>((address & 0x3FFFFU) >> 4) |
          static_cast<uint64_t>(along_k >> 4) << 16 | static_cast<uint64_t>(along_rows >> 4) << 32;
+}
+
+__device__ __forceinline__ uint64_t advanced(uint64_t descriptor, uint32_t units_of_16_bytes) {
+  const auto low = static_cast<uint32_t>(descriptor) + units_of_16_bytes;  // never carries
+  return (descriptor & 0xFFFFFFFF00000000ULL) | low;
 }
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)

@@ -45,8 +45,8 @@ struct Shared {
   static constexpr int kQuery = kAttended + kTiles * kHeadTileBytes;      // [tokens][48 + pad]
   static constexpr int kKeyValue = kQuery + kTokens * kQueryRowBytes;     // chunks of self blocks
   static constexpr int kVectors = kKeyValue + (kTokens + 15) / 16 * kChunkBytes;
-  static constexpr int kStats = kVectors + 2 * kVectorBytes;              // [tokens] float2
-  static constexpr int kMaxSum = kStats + kTokens * 8;                    // [4][tokens] float2
+  static constexpr int kStats = kVectors + 2 * kVectorBytes;              // [2][tokens] float2
+  static constexpr int kMaxSum = kStats + 2 * kTokens * 8;                    // [4][tokens] float2
   static constexpr int kBarriers = kMaxSum + 4 * kTokens * 8;
   static constexpr int kBytes = kBarriers + (2 * kSlots + 4) * 8;
   static_assert(4 * kTokens * kMergeRow * 4 <= kTiles * kSliceTileBytes, "merge area is kInput");
@@ -73,6 +73,7 @@ struct Cta {
   int tid, warp, lane, cta, j, r, tokens;
   int owned;        // tokens r, r + 4, ...
   uint32_t stage;   // of the ring, running
+  uint32_t last_copy;  // when the producer last asked for weights
   float4 residual;  // rows 48 j + 4 (tid % 16) .. + 3 of token r + 4 (tid / 16)
 #ifdef SINEW_DIT_PROFILE
   long long last;
@@ -97,7 +98,10 @@ struct Cta {
   __device__ const float* vectors(int block) const {
     return reinterpret_cast<const float*>(shared + S::kVectors + (block % 2) * kVectorBytes);
   }
-  __device__ float2* stats() const { return reinterpret_cast<float2*>(shared + S::kStats); }
+  // of the norm before attention (0) and before the feed-forward part (1)
+  __device__ float2* stats(int norm) const {
+    return reinterpret_cast<float2*>(shared + S::kStats) + norm * kTokens;
+  }
   __device__ static void sync() { consumers_sync<kConsumers>(); }
 
   // Buffer of the exchange at `offset` for this block, `half_bytes` apart from the other block's.
@@ -109,7 +113,7 @@ struct Cta {
   // which there are no registers.
   __device__ void forget() {
     asm volatile("" : "+r"(tid), "+r"(cta));
-    warp = tid / 32, lane = tid % 32, j = cta / kRanks, r = cta % kRanks;
+    warp = __shfl_sync(~0U, tid / 32, 0), lane = tid % 32, j = cta / kRanks, r = cta % kRanks;
   }
 
   __device__ void release(uint32_t s) const {
@@ -138,68 +142,79 @@ struct Cta {
     fence_async();
   }
 
-  // Mean and inverse deviation of tokens first, first + step * 12, ... from the 32 groups' parts:
-  // asked for before a product, finished behind it.
-  template <int kRounds>
-  struct StatsParts {
-    const std::byte* from;  // of this lane
-    int first, step;        // tokens of this warp
-    uint2 part[kRounds];
-  };
-
-  template <int kRounds>
-  __device__ StatsParts<kRounds> ask_stats(const std::byte* from, int first, int step) const {
-    StatsParts<kRounds> q{from + lane * 8, first + step * warp, step * kConsumerWarps, {}};
+  // --- statistics, by the three warps beside the producer: mean and inverse deviation of tokens
+  // first, first + step, ... from the 32 groups' parts, while the others multiply
+  __device__ void take_stats(const std::byte* from, int first, int step, float2* to) const {
+    constexpr int kBatch = 6;
+    from += lane * 8;
+#pragma unroll 1
+    for (int i = first + step * (warp - kConsumerWarps - 1); i < tokens; i += step * 3 * kBatch) {
+      uint2 part[kBatch] = {};
+      const auto address = [&](int n) { return from + (i + 3 * step * n) * kHeads * 8; };
 #pragma unroll
-    for (int i = 0; i < kRounds; ++i) {
-      const int s = q.first + i * q.step;
-      if (s < tokens) {
-        q.part[i] = load8(q.from + s * kHeads * 8);
+      for (int n = 0; n < kBatch; ++n) {
+        if (i + 3 * step * n < tokens) {
+          part[n] = load8(address(n));
+        }
+      }
+      await(part, address);
+#pragma unroll
+      for (int n = 0; n < kBatch; ++n) {
+        const float mine = __uint_as_float(part[n].x);
+        const float mean = lane_sum<16>(mine) / kHeads;
+        const float off = mine - mean;
+        const float square = lane_sum<16>(__uint_as_float(part[n].y) + kHeadDim * off * off);
+        const int s = i + 3 * step * n;
+        if (lane == 0 && s < tokens) {
+          to[s] = make_float2(mean, rsqrtf(square / kWidth + a.epsilon));
+        }
       }
     }
-    return q;
+    asm volatile("bar.arrive 2, %0;" ::"n"(kConsumers + 96) : "memory");
   }
 
-  template <int kRounds>
-  __device__ void take_stats(StatsParts<kRounds>& q) const {
-    await(q.part, [&](int i) { return q.from + (q.first + i * q.step) * kHeads * 8; });
-#pragma unroll
-    for (int i = 0; i < kRounds; ++i) {
-      const int s = q.first + i * q.step;
-      const float part = __uint_as_float(q.part[i].x);
-      const float mean = lane_sum<16>(part) / kHeads;
-      const float off = part - mean;
-      const float square = lane_sum<16>(__uint_as_float(q.part[i].y) + kHeadDim * off * off);
-      if (lane == 0 && s < tokens) {
-        stats()[s] = make_float2(mean, rsqrtf(square / kWidth + a.epsilon));
-      }
+  __device__ void measure() const {
+    constexpr size_t kHalf = kTokens * kHeads * 8;
+#pragma unroll 1
+    for (int block = 0; block < a.blocks; ++block) {
+      take_stats(buffer(kSpace.stats_attend, block - 1, kHalf), 0, 1, stats(0));
+      take_stats(buffer(kSpace.stats_feed, block, kHalf), r, kRanks, stats(1));
     }
+  }
+
+  // sync(), and the statistics are there
+  __device__ static void sync_with_stats() {
+    asm volatile("bar.sync 2, %0;" ::"n"(kConsumers + 96) : "memory");
   }
 
   // --- products: A from the ring, B from kInput; k16 steps first_k16 ...
+  // Unrolled, with one addition an operand: the chain of address instructions would otherwise take
+  // longer than the products.
   template <int kStages, int kPerStage>
   __device__ void issue(float (&acc)[4 * kTiles], int first_k16) {
     constexpr uint32_t kTileBytes = kShareBytes / kPerStage;
-    const uint32_t b = base + S::kInput + first_k16 * 2 * kAlongK;
+    const uint64_t rows = matrix_descriptor(base + warp / 4 * kShareBytes, kTileBytes / 2, 128);
+    const uint64_t columns = matrix_descriptor(base + S::kInput + first_k16 * 2 * kAlongK, kAlongK,
+                                               kSliceTileBytes);
     clear(acc);
-#pragma unroll 1
+#pragma unroll
     for (int s = 0; s < kStages; ++s) {
-      barrier_wait(full(stage), turn(stage));
+      barrier_wait(full(stage + s), turn(stage + s));
       __syncwarp();
-      const uint32_t from = slot(stage) + warp / 4 * kShareBytes;
+      const uint64_t from = advanced(rows, (stage + s) % kSlots * (kStageBytes / 16));
       product_fence();
 #pragma unroll
       for (int i = 0; i < kPerStage; ++i) {
-        product(acc, matrix_descriptor(from + i * kTileBytes, kTileBytes / 2, 128),
-                matrix_descriptor(b + (s * kPerStage + i) * 2 * kAlongK, kAlongK, kSliceTileBytes));
+        product(acc, advanced(from, i * (kTileBytes / 16)),
+                advanced(columns, (s * kPerStage + i) * (2 * kAlongK / 16)));
       }
       product_commit();
       if (s > 1) {
         product_wait<2>();
-        release(stage - 2);
+        release(stage + s - 2);
       }
-      ++stage;
     }
+    stage += kStages;
   }
 
   __device__ static void clear(float (&acc)[4 * kTiles]) {
@@ -218,16 +233,18 @@ struct Cta {
     }
   }
 
-  // A lane's sums: rows 2 g, 2 g + 1 of a 16-row tile, tokens 8 n + 2 t and the next.
+  // A lane's sums: rows 2 g, 2 g + 1 of a 16-row tile, tokens 8 n + 2 t and the next; `address` of
+  // one of the first eight tokens, `step` bytes to the token eight further.
   template <class Address>
-  __device__ void send(const float (&acc)[4 * kTiles], Address address) const {
+  __device__ void send(const float (&acc)[4 * kTiles], int step, Address address) const {
 #pragma unroll
-    for (int n = 0; n < kTiles; ++n) {
+    for (int odd = 0; odd < 2; ++odd) {
+      const int s = lane % 4 * 2 + odd;
+      std::byte* to = address(s) + lane / 4 * 4;
 #pragma unroll
-      for (int odd = 0; odd < 2; ++odd) {
-        const int s = 8 * n + lane % 4 * 2 + odd;
-        if (s < tokens) {
-          store4(address(s) + lane / 4 * 4, pack_partial(acc[4 * n + odd], acc[4 * n + 2 + odd]));
+      for (int n = 0; n < kTiles; ++n) {
+        if (8 * n + s < tokens) {
+          store4(to + n * step, pack_partial(acc[4 * n + odd], acc[4 * n + 2 + odd]));
         }
       }
     }
@@ -238,10 +255,11 @@ struct Cta {
   __device__ void send_to_owners(const float (&acc)[4 * kTiles], std::byte* to, int sources,
                                  int source, int tile) const {
     const int group = tile / 3;
-    send(acc, [&](int s) {
-      const int owner = group * kRanks + s % kRanks;
-      return to + (((owner * sources + source) * (kTokens / 4) + s / kRanks) * kHeadDim +
-                   tile % 3 * 16) * 2;
+    std::byte* rows = to + ((group * kRanks * sources + source) * (kTokens / 4) * kHeadDim +
+                            tile % 3 * 16) * 2;
+    const int owner_step = sources * (kTokens / 4) * kHeadDim * 2;
+    send(acc, 2 * kHeadDim * 2, [&](int s) {
+      return rows + s % kRanks * owner_step + s / kRanks * (kHeadDim * 2);
     });
   }
 
@@ -306,7 +324,7 @@ struct Cta {
   // q, k or v of eight dimensions `column` .. of token s, from their summed products.
   __device__ uint4 finish_norm(const float (&sum)[8], int s, const float* vector, int column,
                                float scale) const {
-    const float2 m = stats()[s];
+    const float2 m = stats(0)[s];
     uint32_t out[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -582,20 +600,16 @@ struct Cta {
   __device__ void attend(int block) {
     forget();
     constexpr size_t kXHalf = kTokens * kWidth * 2;
-    constexpr size_t kStatsHalf = kTokens * kHeads * 8;
     constexpr size_t kQkvHalf = kHeads * kRanks * kRankItems * 16;
     take_slice(buffer(kSpace.x_attend, block - 1, kXHalf) + r * kTokens * kSlice * 2);
     sync();
     DIT_MARK(*this, 0);
     float acc[4 * kTiles];
-    auto parts = ask_stats<(kTokens + kConsumerWarps - 1) / kConsumerWarps>(
-        buffer(kSpace.stats_attend, block - 1, kStatsHalf), 0, 1);
     if (kCross) {
       issue<kQueryStages, 4>(acc, warp / 4 * 8);
     } else {
       issue<kQkvStages, 4>(acc, 0);
     }
-    take_stats(parts);
     settle(acc);
     release(stage - 2);
     release(stage - 1);
@@ -604,10 +618,10 @@ struct Cta {
     std::byte* other = buffer(kSpace.qkv, block + 1, kQkvHalf) + j * kRanks * kRankItems * 16;
     const int at = r * kRankItems * 16 + (warp / 4 * kHeadDim + warp % 4 * 16) * 2;
     if (warp % 4 < 3) {
-      send(acc, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
+      send(acc, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
       empty_qkv(other + at);
     }
-    sync();
+    sync_with_stats();
     barrier_wait(vectors_full(block), block / 2 % 2);
     if (kCross) {
       take_cross(mine, vectors(block));
@@ -676,7 +690,7 @@ struct Cta {
       for (int q = 0; q < kRanks; ++q) {
         add_partial(sum, v[q]);
       }
-      const float2 m = stats()[s];
+      const float2 m = stats(1)[s];
       const float4 gain = *reinterpret_cast<const float4*>(vector + kUpGain + row);
       const float4 offset = *reinterpret_cast<const float4*>(vector + kUpOffset + row);
       const auto value = [&](float x, float g, float o) {
@@ -702,20 +716,17 @@ struct Cta {
     sync();
     DIT_MARK(*this, 6);
     float acc[4 * kTiles];
-    auto parts = ask_stats<(2 * kTiles + kConsumerWarps - 1) / kConsumerWarps>(
-        buffer(kSpace.stats_feed, block, kTokens * kHeads * 8), r, kRanks);
     issue<kFeedForwardStages, 3>(acc, 0);
-    take_stats(parts);
     settle(acc);
     release(stage - 2);
     release(stage - 1);
     DIT_MARK(*this, 7);
     std::byte* to = buffer(kSpace.up, block, kUpHalf);
-    send(acc, [&](int s) {
+    send(acc, 2 * kGroupRows * 2, [&](int s) {
       const int owner = j * kRanks + s % kRanks;
       return to + (((owner * kRanks + r) * (kTokens / 4) + s / kRanks) * kGroupRows + warp * 16) * 2;
     });
-    sync();
+    sync_with_stats();
     finish_up(to, block);
     DIT_MARK(*this, 8);
   }
@@ -807,7 +818,14 @@ struct Cta {
     barrier_arrive(full(stage));
 #else
     barrier_expect(full(stage), kStageBytes);
-    copy_bulk(slot(stage), from, kStageBytes, full(stage), policy);
+#pragma unroll 1
+    for (int i = 0; i < 3; ++i) {  // evenly in time, for the same reason
+      while (cycles() - last_copy < static_cast<uint32_t>(a.cycles_per_copy)) {
+      }
+      last_copy = cycles();
+      copy_bulk(slot(stage) + i * kShareBytes, from + i * kShareBytes, kShareBytes, full(stage),
+                policy);
+    }
 #endif
     ++stage;
   }
@@ -859,10 +877,11 @@ __global__ void __launch_bounds__(kThreads, 1)
   Cta<kTiles> c{arguments, shared};
   c.base = shared_address(shared);
   c.tid = static_cast<int>(threadIdx.x), c.cta = static_cast<int>(blockIdx.x);
-  c.warp = c.tid / 32, c.lane = c.tid % 32, c.j = c.cta / kRanks, c.r = c.cta % kRanks;
+  // known to be the same in all lanes
+  c.warp = __shfl_sync(~0U, c.tid / 32, 0), c.lane = c.tid % 32, c.j = c.cta / kRanks, c.r = c.cta % kRanks;
   c.tokens = arguments.tokens;
   c.owned = (c.tokens - c.r + kRanks - 1) / kRanks;
-  c.stage = 0;
+  c.stage = 0, c.last_copy = 0;
   if (c.tid == 0) {
     for (uint32_t i = 0; i < kSlots + 2; ++i) {
       barrier_init(c.base + S::kBarriers + i * 16, 1);
@@ -879,6 +898,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     asm volatile("setmaxnreg.dec.sync.aligned.u32 56;");
     if (c.tid == kConsumers) {
       c.produce();
+    } else if (c.warp > kConsumerWarps) {
+      c.measure();
     }
   }
 #else
