@@ -1,8 +1,6 @@
 # Arrow and Parquet in C++ as the target sinew_parquet: Apache's own packages where the system has them, else
 # the shared libraries and headers of the pinned pyarrow wheel, which pip installs into a folder of the build
 # tree at configure time (Debian has no libarrow). No Python runs after that.
-set(SINEW_DEPS_DIR "" CACHE PATH "Where wheels are unpacked; empty: build/deps, shared by all presets")
-
 # Sets `result` to the wheel's pyarrow folder of the virtual environment `venv`, or to "" unless it holds
 # exactly `version`.
 function(sinew_find_pyarrow venv version result)
@@ -31,16 +29,8 @@ function(sinew_install_pyarrow result)
     set(version 25.0.1)  # the last one with wheels for Python 3.10
   endif()
 
-  set(deps "${SINEW_DEPS_DIR}")
-  if(NOT deps)
-    set(deps "${CMAKE_BINARY_DIR}/deps")
-    cmake_path(IS_PREFIX PROJECT_SOURCE_DIR "${CMAKE_BINARY_DIR}" NORMALIZE inside)
-    if(inside)
-      set(deps "${PROJECT_SOURCE_DIR}/build/deps")
-    endif()
-  endif()
+  sinew_deps_folder(deps)
   set(venv "${deps}/py")
-  file(MAKE_DIRECTORY "${deps}")
   file(LOCK "${deps}/py.lock" GUARD FUNCTION TIMEOUT 900)
 
   sinew_find_pyarrow("${venv}" ${version} folder)

@@ -2,8 +2,11 @@
 option(SINEW_TESTS "Build the tests" ON)
 option(SINEW_BENCH "Build the programs of bench/ that time single blocks" OFF)
 option(SINEW_WERROR "Warnings are errors" ON)
+option(SINEW_MEDIA "Data sets, videos and plots (Arrow, libav, cairo); OFF: what a bare GPU machine needs" ON)
 option(SINEW_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 set(SINEW_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,undefined or thread)")
+
+set(SINEW_DEPS_DIR "" CACHE PATH "Where wheels are unpacked; empty: build/deps, shared by all presets")
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -16,12 +19,15 @@ endif()
 
 # The definition of several image and time-embedding stages fixes each rounding (spec: no FMA contraction),
 # so contraction is off everywhere; kernels that want FMA ask for it explicitly.
-add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+add_compile_options(
+  "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wconversion;-Wshadow;-ffp-contract=off>"
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
 if(SINEW_WERROR)
-  add_compile_options(-Werror)
+  add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)
 endif()
 if(SINEW_SANITIZE)
-  add_compile_options(-fsanitize=${SINEW_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(
+    "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${SINEW_SANITIZE};-fno-sanitize-recover=all;-fno-omit-frame-pointer>")
   add_link_options(-fsanitize=${SINEW_SANITIZE})
 endif()
 if(SINEW_FUZZ)
@@ -32,3 +38,17 @@ find_program(SINEW_CCACHE ccache)
 if(SINEW_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${SINEW_CCACHE}")
 endif()
+
+# Sets `result` to the folder that wheels are unpacked into, which exists then.
+function(sinew_deps_folder result)
+  set(deps "${SINEW_DEPS_DIR}")
+  if(NOT deps)
+    set(deps "${CMAKE_BINARY_DIR}/deps")
+    cmake_path(IS_PREFIX PROJECT_SOURCE_DIR "${CMAKE_BINARY_DIR}" NORMALIZE inside)
+    if(inside)
+      set(deps "${PROJECT_SOURCE_DIR}/build/deps")
+    endif()
+  endif()
+  file(MAKE_DIRECTORY "${deps}")
+  set(${result} "${deps}" PARENT_SCOPE)
+endfunction()

@@ -27,7 +27,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "model/blocks": ("ops",),
     "model/gr00t_n1d6": ("model", "model/blocks", "io", "ops"),
     "kernels/cpu": ("ops",),
-    "engine": ("ops", "kernels/cpu", "io"),
+    "kernels/cuda": ("ops",),
+    "engine": ("ops", "kernels/cpu", "kernels/cuda", "io"),
     "policy": ("model/gr00t_n1d6", "preprocess", "engine", "io"),
     "eval": ("policy", "dataset"),
     "synth": ("model/gr00t_n1d6", "preprocess", "io"),
@@ -36,7 +37,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 # Pattern of an included path -> prefixes of src/ where it may be included.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    r"(cuda|cublas|cudnn|nvrtc|cutlass|cute/).*": ("kernels/cuda/", "engine/cuda/"),
+    r"(cuda|cublas|cudnn|nvrtc|cutlass|cute/|mma\.h|cooperative_groups).*": ("kernels/cuda/", "engine/cuda/"),
     r"nlohmann/.*": ("io/json",),
     r"(arrow|parquet)/.*": ("dataset/",),
     r"lib(avformat|avcodec|avutil|swscale)/.*": ("dataset/",),

@@ -7,10 +7,12 @@
 
 namespace sinew {
 
-// Wall-clock times of one call in milliseconds; components that did not run are 0.
+// Wall-clock times of one call in milliseconds; components that did not run are 0, and so are the
+// parts of the network where they were not timed (Policy::set_stage_timing).
 struct Timings {
   double preprocess_ms = 0;  // images and state
   double tokenize_ms = 0;
+  double network_ms = 0;   // inputs given to outputs there: the three below and what lies between
   double vision_ms = 0;    // tower and projector
   double language_ms = 0;  // language model and vlln
   double action_ms = 0;    // state encoder, cross-attention keys and values, all denoising steps

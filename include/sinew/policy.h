@@ -35,6 +35,13 @@ struct PolicyOptions {
   std::string rope_inv_freq = "auto";
   uint64_t seed = 42;
   int threads = 0;  // 0: physical cores
+  // auto | leaf: composites whole where the device has a kernel for them, or op by op
+  std::string lowering = "auto";
+  // Of the GPU's free memory, how much may be taken.
+  double gpu_mem_fraction = 0.95;
+  // on | off: a run on a GPU is one captured graph, or every kernel is launched and checked by
+  // itself
+  std::string cuda_graph = "on";
   // Folder for one safetensors file a call with every named site; empty: off.
   std::string dump_sites = {};
 };
@@ -127,6 +134,10 @@ class Policy {
   // Host work only: frames, text, state. Bad observations fail here with the caller's own key
   // names.
   Status prepare(const Observation& observation, PreparedInputs& inputs) const;
+
+  // Whether the following runs note the time of each stage of the network. A CPU does so for
+  // nothing and starts with it; on a GPU it takes some microseconds and is off.
+  void set_stage_timing(bool is_timed);
 
   // The network and the decoding. Non-finite outputs are an error (kInternal), never returned.
   Status run(PreparedInputs& inputs, ActionChunk& chunk);

@@ -10,6 +10,7 @@
 #include "cli/policy_run.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "engine/backend.h"
 #include "engine/processors.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
@@ -130,8 +131,27 @@ Status check_views(const std::optional<int64_t>& asked, const PolicyInfo& info) 
   return {};
 }
 
+// The number of "cuda:N"; nothing for another device.
+std::optional<int> gpu_number(const PolicyInfo& info) {
+  const std::string prefix = "cuda:";
+  return info.device.starts_with(prefix)
+             ? std::optional(std::stoi(info.device.substr(prefix.size())))
+             : std::nullopt;
+}
+
 Result<MachineBounds> measure_bounds(const BenchOptions& options, const PolicyInfo& info) {
   MachineBounds bounds;
+  if (const auto gpu = gpu_number(info)) {
+    const auto precision = ops::precision_from_name(info.precision);
+    SINEW_ASSIGN(const engine::CudaBounds measured,
+                 engine::measure_cuda_bounds(*gpu, precision.value_or(ops::Precision::kFp32)));
+    bounds.read_bytes_per_second = measured.read_bytes_per_second;
+    if (measured.flop_per_second > 0) {
+      bounds.flop_per_second = measured.flop_per_second;
+    }
+    bounds.instructions = measured.product;
+    return bounds;
+  }
   std::string note;
   bounds.threads =
       engine::resolve_threads(options.model.policy.threads, engine::processors(), note);
@@ -248,6 +268,37 @@ Status run_calls(const BenchOptions& options, Policy& policy, const RandomObserv
   return {};
 }
 
+// The network alone, as a server runs it: inputs prepared, stages not timed, one sample.
+Status run_network(const BenchOptions& options, Policy& policy, PreparedInputs& inputs,
+                   BenchReport& report) {
+  policy.set_stage_timing(false);
+  ActionChunk chunk;
+  ProgressBar bar(options.output.quiet);
+  for (int64_t i = 0; i < options.warmup + options.iterations; ++i) {
+    bar.update("measuring the network", i, options.warmup + options.iterations);
+    SINEW_TRY(InterruptGuard::check());
+    SINEW_TRY(policy.run(inputs, chunk));
+    if (i >= options.warmup) {
+      report.network_ms.push_back(chunk.timings.network_ms);
+    }
+  }
+  return {};
+}
+
+// The GPU that the policy runs on, while it holds its memory.
+void describe_gpu(BenchReport& report) {
+  const auto number = gpu_number(report.info);
+  if (!number) {
+    return;
+  }
+  engine::CudaSystem system = engine::cuda_system();
+  report.cuda_driver = system.driver;
+  report.cuda_runtime = system.runtime;
+  if (static_cast<size_t>(*number) < system.devices.size()) {
+    report.gpu = std::move(system.devices[static_cast<size_t>(*number)]);
+  }
+}
+
 Result<BenchReport> measure(const BenchOptions& options, const ModelOptions& model,
                             FrameSize frame) {
   BenchReport report;
@@ -274,7 +325,10 @@ Result<BenchReport> measure(const BenchOptions& options, const ModelOptions& mod
   PreparedInputs inputs;
   SINEW_TRY(policy.prepare(random.observation(), inputs));
   report.shape = inputs.shape();
+  policy.set_stage_timing(true);
   SINEW_TRY(run_calls(options, policy, random, report));
+  SINEW_TRY(run_network(options, policy, inputs, report));
+  describe_gpu(report);
   report.memory = policy.memory();
   report.peak_resident_bytes = peak_resident_bytes();
   return report;

@@ -120,6 +120,45 @@ std::string bounds_text(const MachineBounds& bounds) {
                                : "no probe for this precision: bounds are those of memory alone"}});
 }
 
+std::string network_text(const BenchReport& report) {
+  const eval::LatencyStats stats = eval::latency_stats(report.network_ms);
+  return listing({{"network alone",
+                   fmt::format("{:.3f} ms median, {:.3f} P90, {:.3f} P99, {:.3f} max, stages not "
+                               "timed, inputs and outputs in host memory",
+                               stats.p50, stats.p90, stats.p99, stats.max)}});
+}
+
+std::string gpu_text(const BenchReport& report) {
+  if (!report.gpu) {
+    return "";
+  }
+  const engine::CudaDevice& gpu = *report.gpu;
+  return "\n" +
+         listing({{"GPU", fmt::format("{}, {} multiprocessors, {} MHz, memory {} MHz", gpu.name,
+                                      gpu.multiprocessors, gpu.clock_mhz, gpu.memory_clock_mhz)},
+                  {"CUDA",
+                   fmt::format("driver {}, runtime {}", report.cuda_driver, report.cuda_runtime)},
+                  {"GPU memory in use", fmt::format("{} of {}, other programs included",
+                                                    bytes_text(gpu.total_bytes - gpu.free_bytes),
+                                                    bytes_text(gpu.total_bytes))}});
+}
+
+io::Json gpu_json(const BenchReport& report) {
+  if (!report.gpu) {
+    return {};
+  }
+  const engine::CudaDevice& gpu = *report.gpu;
+  return {
+      {"name", gpu.name},
+      {"compute_capability", gpu.compute_capability},
+      {"multiprocessors", gpu.multiprocessors},
+      {"clock_mhz", gpu.clock_mhz},
+      {"memory_clock_mhz", gpu.memory_clock_mhz},
+      {"driver", report.cuda_driver},
+      {"runtime", report.cuda_runtime},
+      {"memory_bytes", {{"total", gpu.total_bytes}, {"in_use", gpu.total_bytes - gpu.free_bytes}}}};
+}
+
 io::Json component_json(const BenchReport& report, const Component& c, double whole) {
   const double p50 = median(c);
   io::Json json{{"name", c.name},
@@ -157,10 +196,12 @@ std::string bench_summary(const BenchReport& report, bool colour) {
                          {"first call",
                           fmt::format("{:.0f} ms, with packing the weights; {:.2f} ms to tokenise",
                                       report.first_call_ms, report.first_tokenize_ms)}});
+  out += "\n" + network_text(report);
   out += "\n" + listing({{"weights", bytes_text(report.memory.weight_bytes)},
                          {"activations", bytes_text(report.memory.arena_bytes)},
                          {"workspace", bytes_text(report.memory.workspace_bytes)},
                          {"process, at most", bytes_text(report.peak_resident_bytes)}});
+  out += gpu_text(report);
   out += "\n" + bounds_text(report.bounds) + "\n" + environment_text(report.environment);
   return out;
 }
@@ -195,6 +236,8 @@ io::Json bench_json(const BenchReport& report) {
            {{"ms_per_chunk", t.ms_per_chunk},
             {"chunks_per_s", t.chunks_per_second},
             {"actions_per_s", t.actions_per_second}}},
+          {"network_ms", eval::latency_json(eval::latency_stats(report.network_ms))},
+          {"gpu", gpu_json(report)},
           {"load_ms", report.load_ms},
           {"first_call_ms", report.first_call_ms},
           {"first_tokenize_ms", report.first_tokenize_ms},

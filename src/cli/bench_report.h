@@ -3,6 +3,7 @@
 
 #include "cli/environment.h"
 #include "cli/options.h"
+#include "engine/backend.h"
 #include "io/json.h"
 
 #include "sinew/policy.h"
@@ -44,11 +45,14 @@ struct BenchReport {
   int64_t batch = 1;
   int64_t warmup = 0;
   std::vector<Component> components;  // the last one is the whole call
+  std::vector<double> network_ms;     // inputs in host memory to outputs there, one sample
   double load_ms = 0;
   double first_call_ms = 0;  // converts and packs the weights, plans memory, tokenises the prompt
   double first_tokenize_ms = 0;
   Policy::Memory memory;
   size_t peak_resident_bytes = 0;
+  std::optional<engine::CudaDevice> gpu;  // with its memory in use
+  std::string cuda_driver, cuda_runtime;  // versions
   MachineBounds bounds;
   Environment environment;
 };

@@ -5,6 +5,7 @@
 #include "cli/system_info.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "engine/backend.h"
 
 #include "sinew/version.h"
 
@@ -77,11 +78,32 @@ std::vector<Finding> check_gpu(const NvidiaInfo& nvidia) {
   for (const std::string& gpu : nvidia.gpus) {
     findings.push_back({"GPU", gpu, ""});
   }
-  const bool has_gpu = !nvidia.gpus.empty();
-  findings.push_back({"CUDA back end", "not in this build",
-                      has_gpu ? "the GPU is left unused: this version runs policies with "
-                                "--device cpu only"
-                              : ""});
+  const engine::CudaSystem cuda = engine::cuda_system();
+  if (!cuda.is_built) {
+    findings.push_back({"CUDA back end", "not in this build",
+                        nvidia.gpus.empty()
+                            ? ""
+                            : "the GPU is left unused: build with SINEW_CUDA=ON, or SINEW_CUDA=PIP "
+                              "to fetch the compiler"});
+    return findings;
+  }
+  findings.push_back({"CUDA back end",
+                      fmt::format("runtime {}, driver offers {}, kernels for {}", cuda.runtime,
+                                  cuda.driver.empty() ? "none" : cuda.driver, cuda.architectures),
+                      nvidia.gpus.empty() ? "" : cuda.problem});
+  for (size_t i = 0; i < cuda.devices.size(); ++i) {
+    const engine::CudaDevice& gpu = cuda.devices[i];
+    findings.push_back(
+        {fmt::format("cuda:{}", i),
+         fmt::format("{}, compute capability {}.{}, {} of {} free, {}", gpu.name,
+                     gpu.compute_capability / 10, gpu.compute_capability % 10,
+                     bytes_text(gpu.free_bytes), bytes_text(gpu.total_bytes),
+                     gpu.has_kernels ? "kernels in this build" : "no kernels in this build"),
+         gpu.has_kernels
+             ? ""
+             : fmt::format("build with SINEW_CUDA_ARCHITECTURES={}, or use --device cpu",
+                           gpu.compute_capability)});
+  }
   return findings;
 }
 

@@ -44,6 +44,17 @@ void declare_model(FlagList& flags, ModelOptions& model) {
            "rounded in bf16 runs")
       .choices({"auto", "fp32", "bf16"});
   flags.add("threads", &policy.threads, "CPU threads; 0: physical cores").at_least(0);
+  flags
+      .add("lowering", &policy.lowering,
+           "auto: fused kernels where the device has them; leaf: op by op, slower")
+      .choices({"auto", "leaf"});
+  flags.add("gpu-mem-fraction", &policy.gpu_mem_fraction,
+            "of the GPU's free memory, how much may be taken: more than 0, at most 1");
+  flags
+      .add("cuda-graph", &policy.cuda_graph,
+           "on: a run is one graph launch; off: every kernel is launched, waited for and checked, "
+           "and a fault names its kernel")
+      .choices({"on", "off"});
 }
 
 void declare_noise(FlagList& flags, ModelOptions& model) {

@@ -42,6 +42,9 @@ Result<LoadedPolicy> load_policy(const ModelOptions& options) {
   SINEW_ASSIGN(Policy policy, Policy::load(options.policy));
   const std::chrono::duration<double, std::milli> elapsed =
       std::chrono::steady_clock::now() - start;
+  if (options.profile) {
+    policy.set_stage_timing(true);
+  }
   const PolicyInfo& info = policy.info();
   for (const std::string& notice : info.notices) {
     log_info("notice: {}", notice);

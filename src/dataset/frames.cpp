@@ -3,11 +3,26 @@
 
 #include "base/error.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <utility>
 
 namespace sinew::dataset {
+
+int64_t VideoIndex::nearest(double time) const {
+  const auto later = std::lower_bound(
+      pts.begin(), pts.end(), time,
+      [this](int64_t stamp, double t) { return static_cast<double>(stamp) * time_base < t; });
+  const int64_t after = later - pts.begin();
+  if (after == frames()) {
+    return after - 1;
+  }
+  if (after > 0 && time - seconds(after - 1) <= seconds(after) - time) {
+    return after - 1;
+  }
+  return after;
+}
 namespace {
 
 constexpr int64_t kRowsABatch = 16;  // encoded images held

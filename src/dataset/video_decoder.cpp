@@ -84,20 +84,6 @@ const AVCodec* find_decoder(AVCodecID id) {
 
 }  // namespace
 
-int64_t VideoIndex::nearest(double time) const {
-  const auto later = std::lower_bound(
-      pts.begin(), pts.end(), time,
-      [this](int64_t stamp, double t) { return static_cast<double>(stamp) * time_base < t; });
-  const int64_t after = later - pts.begin();
-  if (after == frames()) {
-    return after - 1;
-  }
-  if (after > 0 && time - seconds(after - 1) <= seconds(after) - time) {
-    return after - 1;
-  }
-  return after;
-}
-
 struct VideoDecoder::Impl {
   std::string where;
   std::unique_ptr<AVFormatContext, FormatCloser> format;

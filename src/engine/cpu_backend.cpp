@@ -4,11 +4,13 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "engine/backend.h"
+#include "engine/bind_step.h"
 #include "kernels/cpu/kernel.h"
 #include "kernels/cpu/weights.h"
 #include "tensor/buffer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,24 +25,36 @@ class CpuProgram final : public Program {
   CpuProgram(const ops::Plan& plan, ThreadPool& pool)
       : plan_(plan), pool_(pool), stages_(plan.stages.size()) {}
 
-  void run_once() override {
+  void run_once() {
     run_all(once_);
     // Much of what once-steps read is of no use afterwards: a tenth of a policy's parameters.
     once_.clear();
     once_weights_.reset();
   }
 
-  void run_stage(size_t stage) override { run_all(stages_[stage]); }
+  Status run(std::span<double> stage_ms) override {
+    using Clock = std::chrono::steady_clock;
+    auto before = Clock::now();
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      run_all(stages_[i]);
+      const auto after = Clock::now();
+      if (!stage_ms.empty()) {
+        stage_ms[i] = std::chrono::duration<double, std::milli>(after - before).count();
+      }
+      before = after;
+    }
+    return {};
+  }
 
   TensorView view(ops::Value value) const override {
-    const ops::ValueInfo& info = plan_.info(value);
-    const ops::Value root = plan_.root(value);
-    const ops::Placement& place = plan_.placements[static_cast<size_t>(root.id)];
-    SINEW_CHECK(place.region != ops::Region::kNone);
-    std::byte* base = place.region == ops::Region::kArena ? arena_ : constant_memory_;
-    const size_t offset = static_cast<size_t>(info.alias_offset) * dtype_bytes(info.dtype);
-    return {base + place.offset_bytes + offset, info.dtype, info.shape};
+    std::byte* const root = address(plan_.root(value));
+    SINEW_CHECK(root != nullptr);
+    return view_at(plan_, value, root);
   }
+
+  Result<ConstTensorView> read(ops::Value value) override { return ConstTensorView(view(value)); }
+
+  MemoryUse memory() const override { return {.constant_bytes = constants_.size_bytes()}; }
 
   // Allocates the constants and makes every kernel; `arena` is set by the backend beforehand.
   Status make(const WeightSource& weights, cpu::WeightCache& cache) {
@@ -72,42 +86,21 @@ class CpuProgram final : public Program {
     }
   }
 
-  // A step with its operands' addresses. Results that a composite keeps to itself have none.
-  cpu::BoundStep bind_step(const ops::Step& step, const WeightSource& weights) const {
-    cpu::BoundStep bound{.op = step.op,
-                         .attributes = step.attributes,
-                         .srcs = {},
-                         .src_is_weight = {},
-                         .dsts = {},
-                         .product_dtype = plan_.product_dtype,
-                         .threads = pool_.threads()};
-    for (const ops::Value src : step.srcs) {
-      const bool is_weight =
-          src.valid() && plan_.info(plan_.root(src)).kind == ops::ValueKind::kWeight;
-      bound.src_is_weight.push_back(is_weight);
-      bound.srcs.push_back(!src.valid() ? ConstTensorView()
-                           : is_weight  ? weight_view(src, weights)
-                                        : view_if_placed(src));
-    }
-    for (const ops::Value dst : step.dsts) {
-      bound.dsts.push_back(view_if_placed(dst));
-    }
-    return bound;
-  }
-
-  TensorView view_if_placed(ops::Value value) const {
-    const ops::Placement& place = plan_.placements[static_cast<size_t>(plan_.root(value).id)];
+  // Where a value that owns memory lies; nullptr: a composite keeps it to itself.
+  std::byte* address(ops::Value root) const {
+    const ops::Placement& place = plan_.placements[static_cast<size_t>(root.id)];
     if (place.region == ops::Region::kNone) {
-      return {nullptr, plan_.info(value).dtype, plan_.info(value).shape};
+      return nullptr;
     }
-    return view(value);
+    return (place.region == ops::Region::kArena ? arena_ : constant_memory_) + place.offset_bytes;
   }
 
   Status make_call(const ops::Call& call, const WeightSource& weights, cpu::WeightCache& cache,
                    KernelList& into) {
-    std::vector<cpu::BoundStep> steps;
-    for (int32_t s = call.first_step; s < call.end_step; ++s) {
-      steps.push_back(bind_step(plan_.steps[static_cast<size_t>(s)], weights));
+    std::vector<cpu::BoundStep> steps =
+        bind_call(plan_, call, weights, [this](ops::Value root) { return address(root); });
+    for (cpu::BoundStep& step : steps) {
+      step.threads = pool_.threads();
     }
     const auto row = static_cast<size_t>(call.row);
     auto kernel = call.composite >= 0 ? cpu::cpu_composite_rows()[row].make(steps, cache)
@@ -135,15 +128,6 @@ class CpuProgram final : public Program {
     }
   }
 
-  // A weight, or the slice of one, in its stored type.
-  ConstTensorView weight_view(ops::Value value, const WeightSource& weights) const {
-    const ops::ValueInfo& info = plan_.info(value);
-    const ConstTensorView stored = weights.weight(plan_.info(plan_.root(value)).name);
-    const auto* data = static_cast<const std::byte*>(stored.data);
-    return {data + static_cast<size_t>(info.alias_offset) * dtype_bytes(stored.dtype), stored.dtype,
-            info.shape};
-  }
-
   const ops::Plan& plan_;
   ThreadPool& pool_;
   std::unique_ptr<cpu::WeightCache> once_weights_;  // of once-steps, until they have run
@@ -158,12 +142,14 @@ class CpuProgram final : public Program {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads) : pool_(threads), cache_(pool_) {
+  CpuBackend(int threads, LoweringChoice lowering) : pool_(threads), cache_(pool_) {
     for (const cpu::CpuRow& row : cpu::cpu_rows()) {
       rows_.push_back(row.row);
     }
-    for (const cpu::CpuCompositeRow& row : cpu::cpu_composite_rows()) {
-      composite_rows_.push_back(row.row);
+    if (lowering == LoweringChoice::kAuto) {
+      for (const cpu::CpuCompositeRow& row : cpu::cpu_composite_rows()) {
+        composite_rows_.push_back(row.row);
+      }
     }
   }
 
@@ -181,6 +167,7 @@ class CpuBackend final : public Backend {
     SINEW_TRY(program->make(weights, cache_));
     SINEW_TRY(grow(workspace_, program->workspace_bytes()));
     program->set_workspace(workspace_.data());
+    program->run_once();
     return std::unique_ptr<Program>(std::move(program));
   }
 
@@ -189,7 +176,6 @@ class CpuBackend final : public Backend {
   MemoryUse memory() const override {
     return {.weight_bytes = cache_.bytes(),
             .arena_bytes = arena_.size_bytes(),
-            .constant_bytes = 0,
             .workspace_bytes = workspace_.size_bytes()};
   }
 
@@ -214,8 +200,8 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) {
-  return std::make_unique<CpuBackend>(threads);
+std::unique_ptr<Backend> make_cpu_backend(int threads, LoweringChoice lowering) {
+  return std::make_unique<CpuBackend>(threads, lowering);
 }
 
 }  // namespace sinew::engine

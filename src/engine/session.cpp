@@ -3,7 +3,6 @@
 #include "base/check.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace sinew::engine {
@@ -22,15 +21,14 @@ TensorView Executable::output(size_t index) const {
   return program_->view(plan_->outputs[index]);
 }
 
-void Executable::run() {
-  using Clock = std::chrono::steady_clock;
-  auto before = Clock::now();
+Status Executable::run(bool times_stages) {
+  has_stage_times_ = false;
+  SINEW_TRY(program_->run(times_stages ? std::span<double>(stage_ms_) : std::span<double>()));
+  has_stage_times_ = times_stages;
   for (size_t i = 0; i < times_.size(); ++i) {
-    program_->run_stage(i);
-    const auto after = Clock::now();
-    times_[i].ms = std::chrono::duration<double, std::milli>(after - before).count();
-    before = after;
+    times_[i].ms = times_stages ? stage_ms_[i] : 0;
   }
+  return {};
 }
 
 Session::Session(std::unique_ptr<Backend> backend, const WeightSource& weights, Record record,
@@ -49,7 +47,8 @@ Result<ops::Plan> Session::passed_plan(const PlanKey& key, int stage) const {
     SINEW_TRY(ops::assign_precision(plan, options_.precision));
   }
   if (stage >= 3) {
-    SINEW_TRY(ops::select(plan, backend_->leaf_rows(), backend_->composite_rows()));
+    SINEW_TRY(
+        ops::select(plan, backend_->leaf_rows(), backend_->composite_rows(), backend_->device()));
   }
   if (stage >= 4) {
     ops::place(plan, options_.keep_sites);
@@ -59,7 +58,6 @@ Result<ops::Plan> Session::passed_plan(const PlanKey& key, int stage) const {
 
 Status Session::bind(Executable& executable) {
   SINEW_ASSIGN(executable.program_, backend_->bind(*executable.plan_, weights_));
-  executable.program_->run_once();
   executable.generation_ = backend_->arena_generation();
   return {};
 }
@@ -82,6 +80,7 @@ Result<Executable*> Session::prepare(const PlanKey& key) {
   for (const std::string& stage : executable.plan_->stages) {
     executable.times_.push_back({.stage = stage, .ms = 0});
   }
+  executable.stage_ms_.resize(executable.times_.size());
   SINEW_TRY(bind(executable));
   executables_.push_front(std::move(executable));
   if (executables_.size() > std::max<size_t>(options_.max_executables, 1)) {
@@ -93,7 +92,10 @@ Result<Executable*> Session::prepare(const PlanKey& key) {
 MemoryUse Session::memory() const {
   MemoryUse use = backend_->memory();
   for (const Executable& executable : executables_) {
-    use.constant_bytes += executable.plan_->constant_bytes;
+    const MemoryUse own = executable.program_->memory();
+    use.arena_bytes += own.arena_bytes;
+    use.constant_bytes += own.constant_bytes;
+    use.staging_bytes += own.staging_bytes;
   }
   return use;
 }

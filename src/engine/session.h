@@ -41,14 +41,17 @@ class Executable {
   TensorView input(std::string_view name) const;
   TensorView output(size_t index) const;
 
-  // Memory of a dump site; only for sessions that keep sites.
-  TensorView site(size_t index) const { return program_->view(plan_->sites[index].value); }
+  // What the last run left at a dump site; only for sessions that keep sites.
+  Result<ConstTensorView> site(size_t index) { return program_->read(plan_->sites[index].value); }
 
-  // Runs every stage in order and notes its wall time. Allocates nothing.
-  void run();
+  // Runs every stage in order, and notes the time of each if asked to.
+  // Allocates nothing once it has run. On failure no output is valid (Program::run).
+  Status run(bool times_stages);
 
-  // Times of the last run, one a stage of the plan.
-  std::span<const StageTime> stage_times() const { return times_; }
+  // Of the last run: one a stage of the plan, or none.
+  std::span<const StageTime> stage_times() const {
+    return has_stage_times_ ? std::span<const StageTime>(times_) : std::span<const StageTime>();
+  }
 
  private:
   friend class Session;
@@ -57,6 +60,8 @@ class Executable {
   std::unique_ptr<ops::Plan> plan_;
   std::unique_ptr<Program> program_;
   std::vector<StageTime> times_;
+  std::vector<double> stage_ms_;  // scratch
+  bool has_stage_times_ = false;
   int generation_ = 0;
 };
 

@@ -245,8 +245,9 @@ Status assign_precision(Plan& plan, Precision precision) {
   return {};
 }
 
-Status select(Plan& plan, std::span<const LeafRow> leaves,
-              std::span<const CompositeRow> composites) {
+Status select(Plan& plan, std::span<const LeafRow> leaves, std::span<const CompositeRow> composites,
+              const DeviceCaps& device) {
+  plan.device = device;
   plan.once_calls.clear();
   plan.calls.clear();
   for (int32_t step = 0; step < static_cast<int32_t>(plan.steps.size());) {

@@ -95,6 +95,17 @@ struct Call {
   std::vector<std::string> refusals;  // "name: reason" of those that were asked first
 };
 
+// What lowerings ask about the device that they would run on. All 0: a CPU.
+struct DeviceCaps {
+  int compute_capability = 0;  // 87, 90, ...: ten times the major plus the minor number
+  int multiprocessors = 0;
+  size_t block_shared_bytes = 0;  // shared memory that one block may ask for
+  size_t l2_bytes = 0;
+  bool is_integrated = false;  // shares its memory with the host
+
+  friend bool operator==(const DeviceCaps&, const DeviceCaps&) = default;
+};
+
 struct Plan {
   std::vector<ValueInfo> values;
   std::vector<Step> steps;
@@ -107,7 +118,8 @@ struct Plan {
   // By `assign_precision`: what matrix products take their operands in (f32, or bf16 with f32
   // sums).
   DType product_dtype = DType::kF32;
-  // By `select`.
+  // By `select`: the device that lowerings were chosen for, and the choice.
+  DeviceCaps device;
   std::vector<Call> once_calls;
   std::vector<Call> calls;
   // By `place`, one a value.

@@ -11,7 +11,13 @@
 
 #include "sinew/policy.h"
 
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
 namespace sinew {
 namespace {
@@ -22,20 +28,85 @@ constexpr int64_t kAssumedFrameWidth = 640;
 
 struct Execution {
   std::string device;
+  std::string device_note;  // why it is this one
   ops::Precision precision = ops::Precision::kFp32;
+  std::unique_ptr<engine::Backend> gpu;  // nullptr: the CPU
 };
+
+// The number of "cuda" or "cuda:N".
+std::optional<int> cuda_number(const std::string& device) {
+  if (device == "cuda") {
+    return 0;
+  }
+  int number = 0;
+  const char* const first = device.data() + std::min<size_t>(5, device.size());
+  const char* const last = device.data() + device.size();
+  const auto [end, failure] = std::from_chars(first, last, number);
+  return device.starts_with("cuda:") && failure == std::errc() && end == last && first != last
+             ? std::optional(number)
+             : std::nullopt;
+}
+
+engine::LoweringChoice lowering_of(const PolicyOptions& options) {
+  return options.lowering == "leaf" ? engine::LoweringChoice::kLeaf : engine::LoweringChoice::kAuto;
+}
+
+engine::CudaOptions cuda_options(const PolicyOptions& options, int device) {
+  return {.device = device,
+          .memory_fraction = options.gpu_mem_fraction,
+          .lowering = lowering_of(options),
+          .captures = options.cuda_graph == "on"};
+}
+
+// --device: what is asked for, or for auto the first GPU that this build runs on, else the CPU.
+Status resolve_device(const PolicyOptions& options, Execution& execution) {
+  execution.device = "cpu";
+  if (options.device == "cpu") {
+    return {};
+  }
+  const std::optional<int> number = cuda_number(options.device);
+  if (number) {
+    SINEW_ASSIGN(execution.gpu, engine::make_cuda_backend(cuda_options(options, *number)));
+    execution.device = execution.gpu->name();
+    return {};
+  }
+  if (options.device != "auto") {
+    return usage_error("--device: expected cpu, cuda or cuda:N, found \"{}\"", options.device);
+  }
+  const engine::CudaSystem system = engine::cuda_system();
+  for (size_t i = 0; i < system.devices.size(); ++i) {
+    if (!system.devices[i].has_kernels) {
+      continue;
+    }
+    auto made = engine::make_cuda_backend(cuda_options(options, static_cast<int>(i)));
+    if (made.ok()) {
+      execution.gpu = std::move(made).value();
+      execution.device = execution.gpu->name();
+      execution.device_note = system.devices[i].name;
+      return {};
+    }
+    execution.device_note = made.status().message();
+  }
+  return {};
+}
 
 // --device and --precision; nothing falls back silently.
 Result<Execution> resolve_execution(const PolicyOptions& options) {
   Execution execution;
-  if (options.device == "cuda" || options.device.starts_with("cuda:")) {
-    return error(Code::kDevice, "--device {}: this build has no CUDA backend: use --device cpu",
-                 options.device);
+  if (options.lowering != "auto" && options.lowering != "leaf") {
+    return usage_error("--lowering: expected auto or leaf, found \"{}\"", options.lowering);
   }
-  if (options.device != "cpu" && options.device != "auto") {
-    return usage_error("--device: expected cpu, cuda or cuda:N, found \"{}\"", options.device);
+  if (options.cuda_graph != "on" && options.cuda_graph != "off") {
+    return usage_error("--cuda-graph: expected on or off, found \"{}\"", options.cuda_graph);
   }
-  execution.device = "cpu";
+  if (!(options.gpu_mem_fraction > 0 && options.gpu_mem_fraction <= 1)) {
+    return usage_error("--gpu-mem-fraction: expected more than 0 and at most 1, found {:g}",
+                       options.gpu_mem_fraction);
+  }
+  SINEW_TRY(resolve_device(options, execution));
+  if (execution.gpu != nullptr) {
+    execution.precision = ops::Precision::kBf16;
+  }
   if (options.precision != "auto") {
     const auto precision = ops::precision_from_name(options.precision);
     if (!precision) {
@@ -46,7 +117,8 @@ Result<Execution> resolve_execution(const PolicyOptions& options) {
   }
   if (execution.precision != ops::Precision::kFp32 &&
       execution.precision != ops::Precision::kBf16) {
-    return unsupported("--precision {}: the CPU backend runs fp32 and bf16", options.precision);
+    return unsupported("--precision {}: the {} backend runs fp32 and bf16", options.precision,
+                       execution.gpu == nullptr ? "CPU" : "CUDA");
   }
   return execution;
 }
@@ -166,13 +238,14 @@ Result<model::SampleShape> assumed_shape(const Policy::Impl& impl) {
   return inputs.shape;
 }
 
-Status start_session(const PolicyOptions& options, const Execution& execution, Policy::Impl& impl) {
+Status start_session(const PolicyOptions& options, Execution execution, Policy::Impl& impl) {
   std::string thread_note;
   const int threads = engine::resolve_threads(options.threads, engine::processors(), thread_note);
   impl.info.device = execution.device;
   impl.info.precision = ops::precision_name(execution.precision);
-  impl.info.config.push_back(
-      {"device", impl.info.device, options.device == "auto" ? "default" : "flag", ""});
+  impl.info.config.push_back({"device", impl.info.device,
+                              options.device == "auto" ? "default" : "flag",
+                              execution.device_note});
   impl.info.config.push_back(
       {"precision", impl.info.precision, options.precision == "auto" ? "default" : "flag", ""});
   impl.info.config.push_back(
@@ -187,7 +260,11 @@ Status start_session(const PolicyOptions& options, const Execution& execution, P
                             .tokens = key[3],
                             .first_position = key[4]});
   };
-  impl.session.emplace(engine::make_cpu_backend(threads), impl.weights, record,
+  impl.times_stages = execution.gpu == nullptr;
+  std::unique_ptr<engine::Backend> backend =
+      execution.gpu != nullptr ? std::move(execution.gpu)
+                               : engine::make_cpu_backend(threads, lowering_of(options));
+  impl.session.emplace(std::move(backend), impl.weights, record,
                        engine::SessionOptions{.precision = execution.precision,
                                               .keep_sites = !options.dump_sites.empty()});
   if (!options.dump_sites.empty()) {
@@ -217,7 +294,7 @@ model::NetworkOptions network_options(const PolicyOptions& options,
 }  // namespace
 
 Result<Policy> Policy::load(const PolicyOptions& options) {
-  SINEW_ASSIGN(const Execution execution, resolve_execution(options));
+  SINEW_ASSIGN(Execution execution, resolve_execution(options));
   SINEW_ASSIGN(
       io::Checkpoint checkpoint,
       io::Checkpoint::open(options.model_path, {.processor_path = options.processor_path}));
@@ -247,7 +324,7 @@ Result<Policy> Policy::load(const PolicyOptions& options) {
   for (std::string& finding : impl->network->inspect_weights(impl->checkpoint)) {
     info.warnings.push_back(std::move(finding));
   }
-  SINEW_TRY(start_session(options, execution, *impl));
+  SINEW_TRY(start_session(options, std::move(execution), *impl));
   return Policy(std::move(impl));
 }
 

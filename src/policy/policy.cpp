@@ -87,7 +87,7 @@ Policy::Memory Policy::memory() const {
   return {.weight_bytes = use.weight_bytes + use.constant_bytes,
           .arena_bytes = use.arena_bytes,
           .workspace_bytes = use.workspace_bytes,
-          .staging_bytes = 0};
+          .staging_bytes = use.staging_bytes};
 }
 
 Status Policy::Impl::decode(const PreparedInputs::Impl& inputs, std::span<const float> normalized,
@@ -132,6 +132,7 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   set_key(inputs.shape, key);
   SINEW_ASSIGN(engine::Executable* const executable, session->prepare(key));
   last_shape = inputs.shape;
+  const auto network_start = Clock::now();
   copy_input(*executable, "pixel_values", inputs.pixel_values);
   copy_input(*executable, "token_ids", inputs.token_ids);
   copy_input(*executable, "image_rows", inputs.image_rows);
@@ -142,7 +143,8 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   } else {
     copy_input(*executable, "noise", inputs.noise);
   }
-  executable->run();
+  SINEW_TRY(executable->run(times_stages));
+  chunk.timings.network_ms = ms_since(network_start);
   const auto decode_start = Clock::now();
   SINEW_TRY(decode(inputs, executable->output(0).as<float>(), chunk));
   Timings& t = chunk.timings;
@@ -152,6 +154,10 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   t.decode_ms = ms_since(decode_start);
   t.end_to_end_ms = inputs.preprocess_ms + inputs.tokenize_ms + ms_since(start);
   return executable;
+}
+
+void Policy::set_stage_timing(bool is_timed) {
+  impl_->times_stages = is_timed;
 }
 
 Status Policy::warm_up() {
@@ -170,7 +176,7 @@ Status Policy::run(PreparedInputs& inputs, ActionChunk& chunk) {
   }
   SINEW_ASSIGN(engine::Executable* const executable, impl_->run_sample(*inputs.impl_, chunk));
   if (impl_->dump) {
-    impl_->dump->add_sample(*executable, *inputs.impl_, chunk);
+    SINEW_TRY(impl_->dump->add_sample(*executable, *inputs.impl_, chunk));
     SINEW_TRY(impl_->dump->write_call(impl_->tokenizer.pad_token_id()));
   }
   return {};
@@ -201,7 +207,7 @@ Status Policy::act_batch(std::span<const Observation> observations, std::span<Ac
         longest - sample.shape.tokens;  // positions count the pads (spec/model.md 5.3)
     SINEW_ASSIGN(engine::Executable* const executable, impl_->run_sample(sample, chunks[i]));
     if (impl_->dump) {
-      impl_->dump->add_sample(*executable, sample, chunks[i]);
+      SINEW_TRY(impl_->dump->add_sample(*executable, sample, chunks[i]));
     }
   }
   return impl_->dump ? impl_->dump->write_call(impl_->tokenizer.pad_token_id()) : Status();

@@ -47,6 +47,7 @@ struct Policy::Impl {
   policy::Preparation preparation;
   preprocess::ActionDecoder action_decoder;
   std::optional<engine::Session> session;
+  bool times_stages = true;
   std::optional<policy::SiteDump> dump;
   PolicyInfo info;
   uint64_t seed = 42;

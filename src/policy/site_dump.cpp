@@ -87,12 +87,13 @@ std::vector<OwnedTensor> prompt_tensors(const std::vector<SiteSample>& samples, 
 
 }  // namespace
 
-void SiteDump::add_sample(const engine::Executable& executable, const PreparedInputs::Impl& inputs,
-                          const ActionChunk& chunk) {
+Status SiteDump::add_sample(engine::Executable& executable, const PreparedInputs::Impl& inputs,
+                            const ActionChunk& chunk) {
   SiteSample sample;
   const auto& sites = executable.plan().sites;
   for (size_t i = 0; i < sites.size(); ++i) {
-    const TensorView view = executable.site(i);  // bf16 where only matrix products read it
+    SINEW_ASSIGN(const ConstTensorView view,
+                 executable.site(i));  // bf16 where only products read it
     auto& values = sample.values[sites[i].name];
     values.resize(static_cast<size_t>(view.shape.elements()));
     convert_to_f32(view, values);
@@ -104,6 +105,7 @@ void SiteDump::add_sample(const engine::Executable& executable, const PreparedIn
   }
   sample.token_ids = inputs.token_ids;
   samples_.push_back(std::move(sample));
+  return {};
 }
 
 Status SiteDump::write_call(int32_t pad_token_id) {

@@ -30,8 +30,8 @@ class SiteDump {
   explicit SiteDump(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   // Copies the sites of the sample that `executable` has just run.
-  void add_sample(const engine::Executable& executable, const PreparedInputs::Impl& inputs,
-                  const ActionChunk& chunk);
+  Status add_sample(engine::Executable& executable, const PreparedInputs::Impl& inputs,
+                    const ActionChunk& chunk);
 
   // Writes DIR/call_NNNNNN.safetensors for the samples added since the last one, and counts up.
   Status write_call(int32_t pad_token_id);

@@ -3,6 +3,7 @@
 #include "end_to_end/program.h"
 #include "io/file.h"
 #include "io/npy.h"
+#include "support/test_device.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,7 +24,7 @@ TEST_P(GoldenInfer, ActionsEqualTheOriginals) {
   const std::string output = folder / "actions.npz";
   const Outcome outcome = run_sinew(
       {"infer", kNano, "--vlm-path", kEagle, "--observation", golden.observation, "--noise",
-       golden.noise, "--device", "cpu", "--precision", "fp32", "--denoising-steps",
+       golden.noise, "--device", test_device(), "--precision", "fp32", "--denoising-steps",
        std::to_string(golden.meta["steps"].get<int>()), "--embodiment-tag",
        golden.meta["embodiment_tag"].get<std::string>(), "--output", output});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -83,7 +84,7 @@ TEST(DemoInfer, ActionsEqualTheOriginals) {
       const std::string output = folder / ("actions" + steps + ".safetensors");
       const Outcome outcome =
           run_sinew({"infer", reach / "checkpoints/reach-nano", "--observation", observation,
-                     "--noise", folder / "noise.npy", "--device", "cpu", "--precision", "fp32",
+                     "--noise", folder / "noise.npy", "--device", test_device(), "--precision", "fp32",
                      "--denoising-steps", steps, "--output", output});
       ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
       const io::SafetensorsFile got = open_golden(output);
@@ -107,7 +108,7 @@ TEST(Infer, SeedsAreReproducible) {
   const auto actions = [&](const std::string& seed) {
     return json_of(
         run_sinew({"infer", kNano, "--vlm-path", kEagle, "--observation", golden.observation,
-                   "--seed", seed, "--device", "cpu", "--json"}))["normalized"];
+                   "--seed", seed, "--device", test_device(), "--json"}))["normalized"];
   };
   const io::Json first = actions("7");
   ASSERT_TRUE(first.is_array());
@@ -115,7 +116,7 @@ TEST(Infer, SeedsAreReproducible) {
   EXPECT_NE(first, actions("8"));
   const Outcome both =
       run_sinew({"infer", kNano, "--vlm-path", kEagle, "--observation", golden.observation,
-                 "--seed", "7", "--noise", golden.noise, "--device", "cpu", "--json"});
+                 "--seed", "7", "--noise", golden.noise, "--device", test_device(), "--json"});
   EXPECT_THAT(both.err, testing::HasSubstr("--seed is ignored"));
 }
 

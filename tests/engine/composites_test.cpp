@@ -150,12 +150,12 @@ Outcome run(ops::Plan plan, ops::Precision precision, bool whole, int threads) {
   ops::place(plan, /*keep_sites=*/false);
   auto program = backend->bind(plan, weights);
   EXPECT_TRUE(program.ok()) << program.status().message();
-  program.value()->run_once();
   uint32_t seed = 1;
   for (const Value input : plan.inputs) {
     fill(program.value()->view(input), seed++);
   }
-  program.value()->run_stage(0);
+  const Status ran = program.value()->run({});
+  EXPECT_TRUE(ran.ok()) << ran.message();
   Outcome outcome;
   for (const ops::Call& call : plan.calls) {
     outcome.lowerings.push_back(call.lowering);

@@ -83,10 +83,11 @@ Source Random::indices(int64_t count, int64_t limit) {
   return out;
 }
 
-const CpuRow* find_row(const Case& c) {
-  ops::Plan plan;
+PlannedStep planned_step(const Case& c) {
+  PlannedStep planned;
+  ops::Plan& plan = planned.plan;
+  ops::Step& step = planned.step;
   plan.product_dtype = c.product_dtype;
-  ops::Step step;
   step.op = c.op;
   step.attributes = c.attributes;
   const auto add = [&](std::vector<ops::Value>& to, const ops::ValueInfo& info) {
@@ -106,8 +107,13 @@ const CpuRow* find_row(const Case& c) {
   for (const Shape& shape : c.dst_shapes) {
     add(step.dsts, {.shape = shape, .dtype = c.dst_dtype});
   }
+  return planned;
+}
+
+const CpuRow* find_row(const Case& c) {
+  const PlannedStep planned = planned_step(c);
   for (const CpuRow& row : cpu_rows()) {
-    if (row.row.op == c.op && !row.row.refuse(plan, step)) {
+    if (row.row.op == c.op && !row.row.refuse(planned.plan, planned.step)) {
       return &row;
     }
   }

@@ -59,6 +59,14 @@ class Random {
   std::mt19937 engine_;
 };
 
+// The case as a step of a plan, which is what rows are asked about.
+struct PlannedStep {
+  ops::Plan plan;
+  ops::Step step;
+};
+
+PlannedStep planned_step(const Case& c);
+
 // The first row of the table that accepts the case's types, as a session would choose; nullptr:
 // none.
 const CpuRow* find_row(const Case& c);

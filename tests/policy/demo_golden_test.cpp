@@ -6,6 +6,7 @@
 #include "preprocess/image/image.h"
 #include "support/temp_folder.h"
 #include "tensor/convert.h"
+#include "support/test_device.h"
 
 #include "sinew/policy.h"
 
@@ -118,7 +119,7 @@ TEST_P(DemoGoldenTest, StepsMatchTheOriginal) {
   const int64_t denoising_steps = GetParam();
   const test::TempFolder folder;
   auto policy = Policy::load({.model_path = kReach / "checkpoints/reach-nano",
-                              .device = "cpu",
+                              .device = test::test_device(),
                               .precision = "fp32",
                               .denoising_steps = denoising_steps,
                               .dump_sites = folder.path()});

@@ -2,6 +2,7 @@
 // dumped (so that fewer composites run whole), all bits are the same.
 #include "support/golden_case.h"
 #include "support/golden_sites.h"
+#include "support/test_device.h"
 
 #include "sinew/policy.h"
 
@@ -63,7 +64,7 @@ TEST_P(RepeatTest, DumpingSitesChangesNoBit) {
   ASSERT_TRUE(dumped);
   auto policy = Policy::load({.model_path = kGolden / "nano/checkpoint",
                               .embodiment_tag = golden_.embodiment_tag,
-                              .device = "cpu",
+                              .device = test::test_device(),
                               .precision = GetParam(),
                               .denoising_steps = golden_.denoising_steps,
                               .threads = 2});

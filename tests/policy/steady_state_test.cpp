@@ -1,6 +1,7 @@
 // The steady state: shapes may alternate without changing a bit, and calls of a known shape
 // allocate nothing.
 #include "support/golden_case.h"
+#include "support/test_device.h"
 
 #include "sinew/policy.h"
 
@@ -71,7 +72,7 @@ class SteadyStateTest : public testing::TestWithParam<const char*> {
     golden_ = test::load_golden_case("tests/golden", "main").value();
     policy_ = Policy::load({.model_path = "tests/golden/nano/checkpoint",
                             .embodiment_tag = "new_embodiment",
-                            .device = "cpu",
+                            .device = test::test_device(),
                             .precision = GetParam()})
                   .value();
   }

@@ -2,6 +2,7 @@
 
 #include "support/temp_folder.h"
 #include "tensor/convert.h"
+#include "support/test_device.h"
 
 #include <gtest/gtest.h>
 
@@ -91,7 +92,7 @@ std::optional<GoldenRun> run_golden(const std::filesystem::path& golden_folder,
   const TempFolder folder;
   options.model_path = golden_folder / "nano/checkpoint";
   options.embodiment_tag = golden.embodiment_tag;
-  options.device = "cpu";
+  options.device = test_device();
   options.denoising_steps = golden.denoising_steps;
   options.dump_sites = folder.path();
   auto policy = Policy::load(options);

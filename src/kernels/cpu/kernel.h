@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/thread_pool.h"
+#include "ops/bound_step.h"
 #include "ops/passes.h"
 #include "ops/plan.h"
 #include "tensor/tensor_view.h"
@@ -37,18 +38,7 @@ class Kernel {
 class WeightCache;  // weights.h: parameters converted to f32 or packed, once for all plans of a
                     // session
 
-// A step with the addresses of its operands. Weight sources point into the mapped checkpoint in
-// their stored type.
-struct BoundStep {
-  ops::OpKind op = ops::OpKind::kAdd;
-  ops::Attributes attributes;
-  std::vector<ConstTensorView> srcs;  // data == nullptr: optional operand absent
-  std::vector<bool> src_is_weight;
-  std::vector<TensorView> dsts;
-  // The type that matrix products take their operands in: f32, or bf16 with f32 sums.
-  DType product_dtype = DType::kF32;
-  int threads = 1;  // of the pool that runs it
-};
+using ops::BoundStep;
 
 using MakeKernel = Result<std::unique_ptr<Kernel>> (*)(const BoundStep& step, WeightCache& weights);
 
