@@ -37,7 +37,7 @@ void check(cudaError_t error, const char* what, int line) {
 
 struct Options {
   int tokens = 17, blocks = 32, steps = 4, image = 180, text = 42, replays = 300, in_flight = 2;
-  int pace = 0;  // cycles between requests of 6 KB
+  int pace = 0;    // cycles between requests of 6 KB
   int bits = 100;  // replays that must give the same bits
 };
 
@@ -111,7 +111,8 @@ __global__ void reference_norm(const float* x, const float* scale, const float* 
   for (int k = lane; k < dit::kWidth; k += 32) {
     float v = maybe_rounded((row[k] - mean) * inverse, rounded);
     if (scale != nullptr) {
-      v = maybe_rounded(v * maybe_rounded(1.F + maybe_rounded(scale[k], rounded), rounded), rounded);
+      v = maybe_rounded(v * maybe_rounded(1.F + maybe_rounded(scale[k], rounded), rounded),
+                        rounded);
       v = maybe_rounded(v + maybe_rounded(shift[k], rounded), rounded);
     }
     y[size_t{blockIdx.x} * dit::kWidth + k] = v;
@@ -126,8 +127,7 @@ __global__ void reference_linear(const float* x, const __nv_bfloat16* w, const f
   const int lane = static_cast<int>(threadIdx.x);
   double sum = 0;
   for (int i = lane; i < k; i += 32) {
-    sum += static_cast<double>(x[size_t(token) * k + i]) *
-           __bfloat162float(w[size_t(row) * k + i]);
+    sum += static_cast<double>(x[size_t(token) * k + i]) * __bfloat162float(w[size_t(row) * k + i]);
   }
   for (int o = 16; o > 0; o /= 2) {
     sum += __shfl_xor_sync(~0U, sum, o);
@@ -286,9 +286,9 @@ std::vector<float> reference(const Model& m, bool rounded) {
   CHECK(cudaDeviceSynchronize());
   std::vector<float> out(size);
   CHECK(cudaMemcpy(out.data(), x, size * 4, cudaMemcpyDeviceToHost));
-  for (void* p : {static_cast<void*>(x), static_cast<void*>(n), static_cast<void*>(q),
-                  static_cast<void*>(k), static_cast<void*>(v), static_cast<void*>(o),
-                  static_cast<void*>(h)}) {
+  for (void* p :
+       {static_cast<void*>(x), static_cast<void*>(n), static_cast<void*>(q), static_cast<void*>(k),
+        static_cast<void*>(v), static_cast<void*>(o), static_cast<void*>(h)}) {
     CHECK(cudaFree(p));
   }
   return out;
@@ -355,10 +355,10 @@ bool check_numbers(const Model& m, float* out, cudaStream_t stream) {
   const double error = relative_error(first, exact);
   const double allowed = 2 * relative_error(rounded, exact);
   const bool good = error <= allowed && different == 0;
-  std::printf("{\"check\":\"dit_stack\",\"tokens\":%d,\"blocks\":%d,\"error\":%.3e,"
-              "\"error_of_bf16_chain\":%.3e,\"replays\":%d,\"different\":%d,\"good\":%s}\n",
-              m.o.tokens, m.o.blocks, error, allowed / 2, m.o.bits, different,
-              good ? "true" : "false");
+  std::printf(
+      "{\"check\":\"dit_stack\",\"tokens\":%d,\"blocks\":%d,\"error\":%.3e,"
+      "\"error_of_bf16_chain\":%.3e,\"replays\":%d,\"different\":%d,\"good\":%s}\n",
+      m.o.tokens, m.o.blocks, error, allowed / 2, m.o.bits, different, good ? "true" : "false");
   std::fflush(stdout);
   return good;
 }
@@ -387,11 +387,12 @@ void time_steps(const Model& m, int steps, int in_flight, int pace, float* out,
   std::sort(times.begin(), times.end());
   const double median = times[times.size() / 2];
   const double bytes = static_cast<double>(dit::weight_bytes(m.o.blocks)) * steps;
-  std::printf("{\"time\":\"dit_stack\",\"tokens\":%d,\"blocks\":%d,\"steps\":%d,\"image\":%d,"
-              "\"text\":%d,\"in_flight\":%d,\"pace\":%d,\"replays\":%d,\"ms_median\":%.4f,\"ms_p99\":%.4f,"
-              "\"ms_per_step\":%.4f,\"weights_TBps\":%.3f}\n",
-              m.o.tokens, m.o.blocks, steps, m.o.image, m.o.text, in_flight, pace, m.o.replays, median,
-              times[times.size() * 99 / 100], median / steps, bytes / median / 1e9);
+  std::printf(
+      "{\"time\":\"dit_stack\",\"tokens\":%d,\"blocks\":%d,\"steps\":%d,\"image\":%d,"
+      "\"text\":%d,\"in_flight\":%d,\"pace\":%d,\"replays\":%d,\"ms_median\":%.4f,\"ms_p99\":%.4f,"
+      "\"ms_per_step\":%.4f,\"weights_TBps\":%.3f}\n",
+      m.o.tokens, m.o.blocks, steps, m.o.image, m.o.text, in_flight, pace, m.o.replays, median,
+      times[times.size() * 99 / 100], median / steps, bytes / median / 1e9);
   std::fflush(stdout);
   CHECK(cudaGraphExecDestroy(exec));
 #ifdef SINEW_DIT_PROFILE

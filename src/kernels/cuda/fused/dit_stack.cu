@@ -1,5 +1,4 @@
 #include "kernels/cuda/fused/dit_stack.h"
-
 #include "kernels/cuda/fused/dit_stack_kernel.cuh"
 
 namespace sinew::cuda::dit {

@@ -15,10 +15,10 @@ namespace sinew::cuda::dit {
 
 // One block's parameters on the device: bf16 matrices as in the checkpoint, f32 biases.
 struct BlockWeights {
-  const void *q_w, *k_w, *v_w;          // [d, d]; k and v of self blocks only
-  const void *out_w, *up_w, *down_w;    // [d, d], [f, d], [d, f]
-  const float *q_b, *k_b, *v_b;         // [d]
-  const float *out_b, *up_b, *down_b;   // [d], [f], [d]
+  const void *q_w, *k_w, *v_w;         // [d, d]; k and v of self blocks only
+  const void *out_w, *up_w, *down_w;   // [d, d], [f, d], [d, f]
+  const float *q_b, *k_b, *v_b;        // [d]
+  const float *out_b, *up_b, *down_b;  // [d], [f], [d]
 };
 
 // Adaptive norm of one block at one denoising step.
@@ -31,8 +31,8 @@ struct StackArguments {
   const float* vectors;      // vector_floats(blocks) of this denoising step, from fold_block
   const std::byte* context[kMaxBlocks / 2];  // context_bytes(tokens) of cross block 2i
   int context_tokens[kMaxBlocks / 2];
-  const float* x;  // [t, d]
-  float* out;      // [t, d]; may be x
+  const float* x;        // [t, d]
+  float* out;            // [t, d]; may be x
   std::byte* workspace;  // workspace(token_tiles(t)).bytes, prepared once by prepare_workspace
   int tokens;            // t; a workspace serves one t
   int blocks;            // even

@@ -109,11 +109,17 @@ __device__ __forceinline__ bool is_pending(uint4 v) {
   return max(max(v.x, v.y), max(v.z, v.w)) == kEmpty;
 }
 
-__device__ __forceinline__ bool is_pending(uint2 v) { return max(v.x, v.y) == kEmpty; }
+__device__ __forceinline__ bool is_pending(uint2 v) {
+  return max(v.x, v.y) == kEmpty;
+}
 
-__device__ __forceinline__ void load(uint4& v, const void* p) { v = load16(p); }
+__device__ __forceinline__ void load(uint4& v, const void* p) {
+  v = load16(p);
+}
 
-__device__ __forceinline__ void load(uint2& v, const void* p) { v = load8(p); }
+__device__ __forceinline__ void load(uint2& v, const void* p) {
+  v = load8(p);
+}
 
 // Loads again what was not yet there, all of it at a time, until nothing is missing.
 template <class T, int kCount, class Address>

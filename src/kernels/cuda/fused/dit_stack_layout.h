@@ -22,16 +22,16 @@
 
 namespace sinew::cuda::dit {
 
-constexpr int kWidth = 1536;      // d
+constexpr int kWidth = 1536;  // d
 constexpr int kHeads = 32;
 constexpr int kHeadDim = 48;
-constexpr int kHidden = 6144;     // f
+constexpr int kHidden = 6144;  // f
 constexpr int kCtas = 128;
-constexpr int kRanks = 4;         // CTAs of a head group
-constexpr int kSlice = 384;       // columns of every product but `out`
-constexpr int kGroupRows = 192;   // rows of up and down in a CTA
-constexpr int kDownSlices = 16;   // kHidden / kSlice
-constexpr int kDownGroups = 8;    // kWidth / kGroupRows
+constexpr int kRanks = 4;        // CTAs of a head group
+constexpr int kSlice = 384;      // columns of every product but `out`
+constexpr int kGroupRows = 192;  // rows of up and down in a CTA
+constexpr int kDownSlices = 16;  // kHidden / kSlice
+constexpr int kDownGroups = 8;   // kWidth / kGroupRows
 constexpr int kMaxBlocks = 64;
 constexpr int kMaxTokens = 56;
 constexpr int kSmallTokens = 24;  // up to here the three-tile kernel
@@ -55,7 +55,9 @@ static_assert(kSlice * kRanks == kWidth && kSlice * kDownSlices == kHidden);
 static_assert(kDownGroups * kDownSlices == kCtas && kChunkBytes * kStageChunks == kStageBytes);
 
 // Even blocks attend to the context, odd ones to the tokens themselves.
-SINEW_HOST_DEVICE constexpr bool is_cross(int block) { return block % 2 == 0; }
+SINEW_HOST_DEVICE constexpr bool is_cross(int block) {
+  return block % 2 == 0;
+}
 
 // Weight stages of a CTA before block `block`.
 SINEW_HOST_DEVICE constexpr int64_t first_stage(int block) {
@@ -83,13 +85,13 @@ constexpr size_t context_bytes(int tokens) {
 // What a group needs of one block besides weights, in f32: [blocks][group][kVectorFloats].
 // A norm is applied behind its product: W(norm(x)(1 + scale) + shift) + b =
 // inverse_deviation * (W(x (1 + scale)) - mean * gain) + offset.
-constexpr int kQkvGain = 0;                            // [3, 48]: rows of W summed with (1 + scale)
-constexpr int kQkvOffset = kQkvGain + 3 * kHeadDim;    // [3, 48]: W shift + b
-constexpr int kOutBias = kQkvOffset + 3 * kHeadDim;    // [48]
-constexpr int kUpGain = kOutBias + kHeadDim;           // [192]
-constexpr int kUpOffset = kUpGain + kGroupRows;        // [192]
-constexpr int kDownBias = kUpOffset + kGroupRows;      // [48]
-constexpr int kScale = kDownBias + kHeadDim;           // [48]: 1 + scale, of this block's norm
+constexpr int kQkvGain = 0;                          // [3, 48]: rows of W summed with (1 + scale)
+constexpr int kQkvOffset = kQkvGain + 3 * kHeadDim;  // [3, 48]: W shift + b
+constexpr int kOutBias = kQkvOffset + 3 * kHeadDim;  // [48]
+constexpr int kUpGain = kOutBias + kHeadDim;         // [192]
+constexpr int kUpOffset = kUpGain + kGroupRows;      // [192]
+constexpr int kDownBias = kUpOffset + kGroupRows;    // [48]
+constexpr int kScale = kDownBias + kHeadDim;         // [48]: 1 + scale, of this block's norm
 constexpr int kVectorFloats = kScale + kHeadDim;
 static_assert(kVectorFloats % 4 == 0);
 
@@ -131,7 +133,8 @@ SINEW_HOST_DEVICE constexpr WeightRun weight_at(bool cross, int cta, int stage, 
   const int row = 64 * group + tile_row(run % 64);
   stage -= first;
   if (stage < kOutStages) {
-    return {Matrix::kOut, kSlice * r + kGroupRows * stage + row, kHeadDim * j + 16 * tile + 8 * half};
+    return {Matrix::kOut, kSlice * r + kGroupRows * stage + row,
+            kHeadDim * j + 16 * tile + 8 * half};
   }
   stage -= kOutStages;
   const int column = 16 * (3 * (stage % kFeedForwardStages) + tile) + 8 * half;
@@ -144,13 +147,13 @@ SINEW_HOST_DEVICE constexpr WeightRun weight_at(bool cross, int cta, int stage, 
 
 // Exchange buffers, each twice (blocks alternate). `tiles` = 8-token tiles of the kernel.
 struct Workspace {
-  size_t qkv;       // fp16 [2][group][rank][3][tokens][48]
-  size_t out;       // fp16 [2][cta][head][tokens/4][48]
-  size_t up;        // fp16 [2][cta][rank][tokens/4][192]
-  size_t down;      // fp16 [2][cta][slice][tokens/4][48]
-  size_t x_attend;  // bf16 [2][quarter][tokens][384]
-  size_t x_feed;    // the same, input of `up`
-  size_t hidden;    // bf16 [2][slice][tokens][384]
+  size_t qkv;           // fp16 [2][group][rank][3][tokens][48]
+  size_t out;           // fp16 [2][cta][head][tokens/4][48]
+  size_t up;            // fp16 [2][cta][rank][tokens/4][192]
+  size_t down;          // fp16 [2][cta][slice][tokens/4][48]
+  size_t x_attend;      // bf16 [2][quarter][tokens][384]
+  size_t x_feed;        // the same, input of `up`
+  size_t hidden;        // bf16 [2][slice][tokens][384]
   size_t stats_attend;  // f32 [2][tokens][group] (mean, sum of squared deviations)
   size_t stats_feed;
   size_t bytes;
@@ -173,6 +176,8 @@ SINEW_HOST_DEVICE constexpr Workspace workspace(int tiles) {
   return w;
 }
 
-SINEW_HOST_DEVICE constexpr int token_tiles(int tokens) { return tokens <= kSmallTokens ? 3 : 7; }
+SINEW_HOST_DEVICE constexpr int token_tiles(int tokens) {
+  return tokens <= kSmallTokens ? 3 : 7;
+}
 
 }  // namespace sinew::cuda::dit

@@ -28,7 +28,8 @@ __device__ const void* matrix_of(const BlockWeights& w, Matrix m) {
 }
 
 // One CTA a stage of the stream: x = stage of the block, y = CTA that will read it.
-__global__ void pack_block_kernel(BlockWeights w, int block, int64_t stages_per_cta, uint4* packed) {
+__global__ void pack_block_kernel(BlockWeights w, int block, int64_t stages_per_cta,
+                                  uint4* packed) {
   const bool cross = is_cross(block);
   const int cta = static_cast<int>(blockIdx.y);
   const int stage = static_cast<int>(blockIdx.x);
@@ -112,7 +113,8 @@ __global__ void pack_context_kernel(const uint4* k, const uint4* v, int tokens, 
   const bool is_value = in_chunk >= kChunkRuns / 2;
   const int token = i / kChunkRuns * kChunkKeys + in_chunk / kRowRuns % kChunkKeys;
   const int head = static_cast<int>(blockIdx.y);
-  const size_t at = static_cast<size_t>(token) * (kWidth / 8) + head * kRowRuns + in_chunk % kRowRuns;
+  const size_t at =
+      static_cast<size_t>(token) * (kWidth / 8) + head * kRowRuns + in_chunk % kRowRuns;
   packed[static_cast<size_t>(head) * runs + i] =
       token < tokens ? (is_value ? v : k)[at] : make_uint4(0, 0, 0, 0);
 }
@@ -143,9 +145,9 @@ cudaError_t pack_context(const void* k, const void* v, int tokens, std::byte* pa
                          cudaStream_t stream) {
   const int runs = context_stages(tokens) * kRunsPerStage;
   const dim3 grid((runs + kBlockThreads - 1) / kBlockThreads, kHeads);
-  pack_context_kernel<<<grid, kBlockThreads, 0, stream>>>(
-      static_cast<const uint4*>(k), static_cast<const uint4*>(v), tokens, runs,
-      reinterpret_cast<uint4*>(packed));
+  pack_context_kernel<<<grid, kBlockThreads, 0, stream>>>(static_cast<const uint4*>(k),
+                                                          static_cast<const uint4*>(v), tokens,
+                                                          runs, reinterpret_cast<uint4*>(packed));
   return cudaGetLastError();
 }
 

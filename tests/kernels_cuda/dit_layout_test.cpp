@@ -1,0 +1,116 @@
+// The fused diffusion transformer's cut into CTAs and stages: host arithmetic, no GPU needed.
+#include "kernels/cuda/fused/dit_stack_layout.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstddef>
+#include <set>
+#include <vector>
+
+namespace sinew::cuda::dit {
+namespace {
+
+struct Coverage {
+  int rows, columns;
+  std::vector<int> runs;  // how often a run of eight weights is in the stream
+
+  Coverage(int r, int c) : rows(r), columns(c), runs(static_cast<size_t>(r) * c / 8) {}
+};
+
+std::vector<Coverage> cover(bool cross) {
+  std::vector<Coverage> found = {{kWidth, kWidth}, {kWidth, kWidth},  {kWidth, kWidth},
+                                 {kWidth, kWidth}, {kHidden, kWidth}, {kWidth, kHidden}};
+  const int stages = cross ? kCrossStages : kSelfStages;
+  for (int cta = 0; cta < kCtas; ++cta) {
+    for (int stage = 0; stage < stages; ++stage) {
+      for (int group = 0; group < 3; ++group) {
+        for (int run = 0; run < kShareBytes / 16; ++run) {
+          const WeightRun at = weight_at(cross, cta, stage, group, run);
+          Coverage& c = found[static_cast<size_t>(at.matrix)];
+          EXPECT_TRUE(at.row >= 0 && at.row < c.rows && at.column >= 0 && at.column < c.columns);
+          EXPECT_EQ(at.column % 8, 0);
+          ++c.runs[(static_cast<size_t>(at.row) * c.columns + at.column) / 8];
+        }
+      }
+    }
+  }
+  return found;
+}
+
+TEST(DitLayout, EveryWeightOfASelfBlockIsStreamedOnce) {
+  for (const Coverage& c : cover(false)) {
+    for (const int count : c.runs) {
+      ASSERT_EQ(count, 1);
+    }
+  }
+}
+
+TEST(DitLayout, CrossBlocksStreamNoKeysAndValues) {
+  const std::vector<Coverage> found = cover(true);
+  for (size_t i = 0; i < found.size(); ++i) {
+    const bool is_context =
+        i == static_cast<size_t>(Matrix::kKey) || i == static_cast<size_t>(Matrix::kValue);
+    for (const int count : found[i].runs) {
+      ASSERT_EQ(count, is_context ? 0 : 1) << "matrix " << i;
+    }
+  }
+}
+
+// A head's query, key and value rows meet in one group, whose attention `out` then reads.
+TEST(DitLayout, AHeadStaysInItsGroup) {
+  for (int cta = 0; cta < kCtas; ++cta) {
+    const int head = cta / kRanks;
+    for (int stage = 0; stage < kQkvStages; ++stage) {
+      for (int run = 0; run < kShareBytes / 16; ++run) {
+        EXPECT_EQ(weight_at(false, cta, stage, 0, run).row / kHeadDim, head);
+      }
+    }
+    const WeightRun out = weight_at(false, cta, kQkvStages, 0, 0);
+    EXPECT_EQ(out.matrix, Matrix::kOut);
+    EXPECT_EQ(out.column / kHeadDim, head);
+  }
+}
+
+TEST(DitLayout, LanesHoldNeighbouringRows) {
+  std::set<int> rows;
+  for (int position = 0; position < 64; ++position) {
+    rows.insert(tile_row(position));
+    if (position % 16 < 8) {
+      EXPECT_EQ(tile_row(position) + 1, tile_row(position + 8));
+      EXPECT_EQ(tile_row(position) % 2, 0);
+    }
+  }
+  EXPECT_EQ(rows.size(), 64U);
+}
+
+TEST(DitLayout, AStepOfTheTrueModelReadsItsWeightsOnce) {
+  // 16 x (q, k, v) and 16 x q, 32 x (out, up, down)
+  constexpr size_t kSquare = size_t{kWidth} * kWidth * 2;
+  constexpr size_t kFeed = size_t{kWidth} * kHidden * 2;
+  EXPECT_EQ(weight_bytes(32), (16 * 3 + 16 + 32) * kSquare + 32 * 2 * kFeed);
+}
+
+TEST(DitLayout, ContextsArePaddedToStages) {
+  EXPECT_EQ(context_chunks(42), 3);
+  EXPECT_EQ(context_stages(42), 1);
+  EXPECT_EQ(context_stages(96), 1);
+  EXPECT_EQ(context_stages(97), 2);
+  EXPECT_EQ(context_stages(411), 5);
+  EXPECT_EQ(context_bytes(180), size_t{2} * kStageBytes * kHeads);
+}
+
+TEST(DitLayout, ExchangeBuffersDoNotOverlapAndAreAligned) {
+  for (const int tiles : {3, 7}) {
+    const Workspace w = workspace(tiles);
+    const std::array starts = {w.qkv,    w.out,    w.up,           w.down,       w.x_attend,
+                               w.x_feed, w.hidden, w.stats_attend, w.stats_feed, w.bytes};
+    for (size_t i = 0; i < starts.size(); ++i) {
+      EXPECT_EQ(starts[i] % 256, 0U) << i;
+      EXPECT_TRUE(i == 0 || starts[i] > starts[i - 1]) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sinew::cuda::dit
