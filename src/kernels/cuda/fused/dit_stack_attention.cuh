@@ -99,19 +99,19 @@ __device__ void Cta<kTiles>::take_cross(const std::byte* from, const float* vect
       finish_norm(sum, s, vector, column, kSoftmaxScale);
 }
 
-// Warp w: token tiles w / kSets, ... + kParts, ..., key chunks w % kSets, ... + kSets, ... Partial
+// Warp w: token tiles w / 4, w / 4 + 3, ..., key chunks w % 4, w % 4 + 4, ... Partial
 // results and their maxima and sums of exponentials to shared memory.
 template <int kTiles>
 template <bool kCross>
 __device__ void Cta<kTiles>::attend_chunks(int keys) {
-  constexpr int kOwn = (kTiles + S::kParts - 1) / S::kParts;
-  const int set = warp % S::kSets;
+  constexpr int kOwn = (kTiles + 3 - 1) / 3;
+  const int set = warp % 4;
   const int row = lane % 8;
   const int which = lane / 8;
   uint32_t q[kOwn][8];
 #pragma unroll
   for (int n = 0; n < kOwn; ++n) {
-    const int tile = min(warp / S::kSets + S::kParts * n, kTiles - 1);
+    const int tile = min(warp / 4 + 3 * n, kTiles - 1);
     const uint32_t at = base + S::kQuery + (8 * tile + row) * kQueryRowBytes;
     uint32_t low[4];
     uint32_t high[4];
@@ -131,7 +131,7 @@ __device__ void Cta<kTiles>::attend_chunks(int keys) {
   }
   const int chunks = context_chunks(keys);
 #pragma unroll 1
-  for (int c = set; c < chunks; c += S::kSets) {
+  for (int c = set; c < chunks; c += 4) {
     uint32_t at = base + S::kKeyValue + c * kChunkBytes;
     if (kCross) {
       const uint32_t s = stage + c / kStageChunks;
@@ -204,13 +204,13 @@ __device__ void Cta<kTiles>::store_chunks(const float (&out)[kOwn][3][4],
   float2* max_sum = reinterpret_cast<float2*>(shared + S::kMaxSum);
 #pragma unroll
   for (int n = 0; n < kOwn; ++n) {
-    const int tile = warp / S::kSets + S::kParts * n;
+    const int tile = warp / 4 + 3 * n;
     if (tile >= kTiles) {
       break;
     }
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-      const int at = warp % S::kSets * kTokens + 8 * tile + lane % 4 * 2 + e;
+      const int at = warp % 4 * kTokens + 8 * tile + lane % 4 * 2 + e;
       float total = sum[n][e];
       total += __shfl_xor_sync(~0U, total, 4);
       total += __shfl_xor_sync(~0U, total, 8);
@@ -234,7 +234,7 @@ __device__ void Cta<kTiles>::merge_chunks(int keys) const {
   if (s < tokens) {
     const float* merge = reinterpret_cast<const float*>(shared + S::kInput);
     const float2* max_sum = reinterpret_cast<const float2*>(shared + S::kMaxSum);
-    const int sets = min(S::kSets, context_chunks(keys));
+    const int sets = min(4, context_chunks(keys));
     float top = -INFINITY;
     for (int i = 0; i < sets; ++i) {
       top = fmaxf(top, max_sum[i * kTokens + s].x);
@@ -300,11 +300,14 @@ __device__ void Cta<kTiles>::attend(int block) {
   sync();
   DIT_MARK(*this, 0);
   float acc[4 * kTiles];
+  auto parts = ask_stats<(kTokens + 23) / 24>(
+      buffer(kSpace.stats_attend, block - 1, kTokens * kHeads * 8), 0, 1);
   if (kCross) {
     issue<kQueryStages, 4>(acc, warp / 4 * 8);
   } else {
     issue<kQkvStages, 4>(acc, 0);
   }
+  take_stats(parts, stats(0));
   settle(acc);
   release(stage - 2);
   release(stage - 1);
@@ -316,7 +319,7 @@ __device__ void Cta<kTiles>::attend(int block) {
     send(acc, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
     empty_qkv(other + at);
   }
-  sync_with_stats();
+  sync();
   barrier_wait(vectors_full(block), block / 2 % 2);
   if (kCross) {
     take_cross(mine, vectors(block));

@@ -10,7 +10,6 @@ namespace sinew::cuda::dit {
 constexpr int kConsumerWarps = 12;
 constexpr int kConsumers = 32 * kConsumerWarps;
 constexpr int kThreads = kConsumers + 128;  // the producer's warpgroup gives its registers away
-constexpr int kSlots = 8;
 
 // Core matrices of activations are a row's 16 bytes apart from the next column's by 144, not 128:
 // neighbouring lanes then write to different banks.
@@ -25,22 +24,18 @@ constexpr float kSoftmaxScale = 0.14433756729740643F * 1.4426950408889634F;  // 
 template <int kTiles>
 struct Shared {
   static constexpr int kTokens = 8 * kTiles;
-  // Attention: the twelve warps share the token tiles (kParts) and the chunks of keys (kSets).
-  static constexpr int kParts = kTiles == 3 ? 2 : 3;
-  static constexpr int kSets = kConsumerWarps / kParts;
-  static constexpr int kMergeBytes = kSets * kTokens * kMergeRow * 4;
-  static constexpr int kInputBytes =
-      kMergeBytes > kTiles* kSliceTileBytes ? kMergeBytes : kTiles* kSliceTileBytes;
-  static constexpr int kInput = kSlots * kStageBytes;     // B operand of a slice; merge area
-  static constexpr int kAttended = kInput + kInputBytes;  // B operand of `out`
+  static constexpr int kSlots = kTiles == 3 ? 10 : 8;  // stages of the ring: what there is room for
+  static constexpr int kInput = kSlots * kStageBytes;  // B operand of a slice; merge area
+  static constexpr int kAttended = kInput + kTiles * kSliceTileBytes;  // B operand of `out`
   static constexpr int kQuery = kAttended + kTiles * kHeadTileBytes;   // [tokens][48 + pad]
   static constexpr int kKeyValue = kQuery + kTokens * kQueryRowBytes;  // chunks of self blocks
   static constexpr int kVectors = kKeyValue + (kTokens + 15) / 16 * kChunkBytes;
   static constexpr int kStats = kVectors + 2 * kVectorBytes;  // [2][tokens] float2
-  static constexpr int kMaxSum = kStats + 2 * kTokens * 8;    // [kSets][tokens] float2
-  static constexpr int kBarriers = kMaxSum + kSets * kTokens * 8;
+  static constexpr int kMaxSum = kStats + 2 * kTokens * 8;    // [4][tokens] float2
+  static constexpr int kBarriers = kMaxSum + 4 * kTokens * 8;
   static constexpr int kBytes = kBarriers + (2 * kSlots + 4) * 8;
-  static_assert(kBytes <= 232448 && kInputBytes % 16 == 0);
+  static_assert(4 * kTokens * kMergeRow * 4 <= kTiles * kSliceTileBytes, "merges in kInput");
+  static_assert(kBytes <= 232448);
 };
 
 #ifdef SINEW_DIT_PROFILE
@@ -56,6 +51,7 @@ template <int kTiles>
 struct Cta {
   using S = Shared<kTiles>;
   static constexpr int kTokens = S::kTokens;
+  static constexpr int kSlots = S::kSlots;
   static constexpr Workspace kSpace = workspace(kTiles);
 
   const StackArguments& a;
@@ -153,49 +149,47 @@ struct Cta {
     fence_async();
   }
 
-  // --- statistics, by the three warps beside the producer: mean and inverse deviation of tokens
-  // first, first + step, ... from the 32 groups' parts, while the others multiply
-  __device__ void take_stats(const std::byte* from, int first, int step, float2* to) const {
-    constexpr int kBatch = 6;
-    from += lane * 8;
-#pragma unroll 1
-    for (int i = first + step * (warp - kConsumerWarps - 1); i < tokens; i += step * 3 * kBatch) {
-      uint2 part[kBatch] = {};
-      const auto address = [&](int n) { return from + (i + 3 * step * n) * kHeads * 8; };
+  // --- statistics: mean and inverse deviation of a token from the parts of 32 groups, a half-warp
+  // a token (first, first + step, ...), two parts a lane. Asked for before a product, finished
+  // behind it.
+  template <int kRounds>
+  struct StatsParts {
+    const std::byte* from;  // parts of this lane
+    int first, step;        // tokens of this half-warp
+    uint4 part[kRounds];
+  };
+
+  template <int kRounds>
+  __device__ StatsParts<kRounds> ask_stats(const std::byte* from, int first, int step) const {
+    StatsParts<kRounds> q{
+        from + tid % 16 * 16, first + step * (tid / 16), step * (kConsumers / 16), {}};
 #pragma unroll
-      for (int n = 0; n < kBatch; ++n) {
-        if (i + 3 * step * n < tokens) {
-          part[n] = load8(address(n));
-        }
-      }
-      await(part, address);
-#pragma unroll
-      for (int n = 0; n < kBatch; ++n) {
-        const float mine = __uint_as_float(part[n].x);
-        const float mean = lane_sum<16>(mine) / kHeads;
-        const float off = mine - mean;
-        const float square = lane_sum<16>(__uint_as_float(part[n].y) + kHeadDim * off * off);
-        const int s = i + 3 * step * n;
-        if (lane == 0 && s < tokens) {
-          to[s] = make_float2(mean, rsqrtf(square / kWidth + a.epsilon));
-        }
+    for (int i = 0; i < kRounds; ++i) {
+      if (q.first + i * q.step < tokens) {
+        q.part[i] = load16(q.from + (q.first + i * q.step) * kHeads * 8);
       }
     }
-    asm volatile("bar.arrive 2, %0;" ::"n"(kConsumers + 96) : "memory");
+    return q;
   }
 
-  __device__ void measure() const {
-    constexpr size_t kHalf = kTokens * kHeads * 8;
-#pragma unroll 1
-    for (int block = 0; block < a.blocks; ++block) {
-      take_stats(buffer(kSpace.stats_attend, block - 1, kHalf), 0, 1, stats(0));
-      take_stats(buffer(kSpace.stats_feed, block, kHalf), r, kRanks, stats(1));
+  template <int kRounds>
+  __device__ void take_stats(StatsParts<kRounds>& q, float2* to) const {
+    await(q.part, [&](int i) { return q.from + (q.first + i * q.step) * kHeads * 8; });
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < kRounds; ++i) {
+      const float first = __uint_as_float(q.part[i].x);
+      const float second = __uint_as_float(q.part[i].z);
+      const float mean = lane_sum<8>(first + second) / kHeads;
+      const float off = first - mean;
+      const float off2 = second - mean;
+      const float square = lane_sum<8>(__uint_as_float(q.part[i].y) + __uint_as_float(q.part[i].w) +
+                                       kHeadDim * (off * off + off2 * off2));
+      const int s = q.first + i * q.step;
+      if (tid % 16 == 0 && s < tokens) {
+        to[s] = make_float2(mean, rsqrtf(square / kWidth + a.epsilon));
+      }
     }
-  }
-
-  // sync(), and the statistics are there
-  __device__ static void sync_with_stats() {
-    asm volatile("bar.sync 2, %0;" ::"n"(kConsumers + 96) : "memory");
   }
 
   // --- products: A from the ring, B from kInput; k16 steps first_k16 ...

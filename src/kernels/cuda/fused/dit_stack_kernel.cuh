@@ -78,7 +78,9 @@ __device__ void Cta<kTiles>::up(int block) {
   sync();
   DIT_MARK(*this, 6);
   float acc[4 * kTiles];
+  auto parts = ask_stats<1>(buffer(kSpace.stats_feed, block, kTokens * kHeads * 8), r, kRanks);
   issue<kFeedForwardStages, 3>(acc, 0);
+  take_stats(parts, stats(1));
   settle(acc);
   release(stage - 2);
   release(stage - 1);
@@ -88,7 +90,7 @@ __device__ void Cta<kTiles>::up(int block) {
     const int owner = j * kRanks + s % kRanks;
     return to + (((owner * kRanks + r) * (kTokens / 4) + s / kRanks) * kGroupRows + warp * 16) * 2;
   });
-  sync_with_stats();
+  sync();
   finish_up(to, block);
   DIT_MARK(*this, 8);
 }
@@ -251,7 +253,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   c.owned = (c.tokens - c.r + kRanks - 1) / kRanks;
   c.stage = 0, c.last_copy = 0;
   if (c.tid == 0) {
-    for (uint32_t i = 0; i < kSlots + 2; ++i) {
+    for (uint32_t i = 0; i < S::kSlots + 2; ++i) {
       barrier_init(c.base + S::kBarriers + i * 16, 1);
       barrier_init(c.base + S::kBarriers + i * 16 + 8, kConsumerWarps);
     }
@@ -266,8 +268,6 @@ __global__ void __launch_bounds__(kThreads, 1)
     asm volatile("setmaxnreg.dec.sync.aligned.u32 56;");
     if (c.tid == kConsumers) {
       c.produce();
-    } else if (c.warp > kConsumerWarps) {
-      c.measure();
     }
   }
 #else
