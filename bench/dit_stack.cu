@@ -36,9 +36,10 @@ void check(cudaError_t error, const char* what, int line) {
 #define CHECK(call) check(call, #call, __LINE__)
 
 struct Options {
-  int tokens = 17, blocks = 32, steps = 4, image = 180, text = 42, replays = 300, in_flight = 2;
-  int pace = 0;    // cycles between requests of 6 KB
-  int bits = 100;  // replays that must give the same bits
+  int tokens = 17, blocks = 32, steps = 4, image = 180, text = 42, replays = 300,
+      in_flight = dit::kStagesInFlight;
+  int pace = dit::kCyclesPerCopy;  // cycles between requests of 6 KB
+  int bits = 100;                  // replays that must give the same bits
 };
 
 template <class T>

@@ -26,6 +26,11 @@ struct BlockModulation {
   const float *scale, *shift;  // [d]
 };
 
+// Requests for weights that keep the memory busy without delaying what CTAs exchange; measured on
+// an H100 (docs/performance.md).
+constexpr int kStagesInFlight = 2;
+constexpr int kCyclesPerCopy = 360;
+
 struct StackArguments {
   const std::byte* weights;  // weight_bytes(blocks), from pack_block
   const float* vectors;      // vector_floats(blocks) of this denoising step, from fold_block
@@ -36,8 +41,8 @@ struct StackArguments {
   std::byte* workspace;  // workspace(token_tiles(t)).bytes, prepared once by prepare_workspace
   int tokens;            // t; a workspace serves one t
   int blocks;            // even
-  int stages_in_flight;  // weight stages (18 KB) a CTA asks memory for at a time
-  int cycles_per_copy;   // least time between its requests of 6 KB
+  int stages_in_flight = kStagesInFlight;  // weight stages (18 KB) a CTA asks memory for at a time
+  int cycles_per_copy = kCyclesPerCopy;    // least time between its requests of 6 KB
   float epsilon;
 };
 

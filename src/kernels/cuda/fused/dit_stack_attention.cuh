@@ -300,12 +300,12 @@ __device__ void Cta<kTiles>::attend(int block) {
   sync();
   DIT_MARK(*this, 0);
   float acc[4 * kTiles];
-  auto parts = ask_stats<(kTokens + 23) / 24>(
+  auto parts = stats_parts<(kTokens + 23) / 24>(
       buffer(kSpace.stats_attend, block - 1, kTokens * kHeads * 8), 0, 1);
   if (kCross) {
-    issue<kQueryStages, 4>(acc, warp / 4 * 8);
+    issue<kQueryStages, 4>(acc, warp / 4 * 8, [&] { ask_stats(parts); });
   } else {
-    issue<kQkvStages, 4>(acc, 0);
+    issue<kQkvStages, 4>(acc, 0, [&] { ask_stats(parts); });
   }
   take_stats(parts, stats(0));
   settle(acc);
@@ -317,7 +317,6 @@ __device__ void Cta<kTiles>::attend(int block) {
   const int at = r * kRankItems * 16 + (warp / 4 * kHeadDim + warp % 4 * 16) * 2;
   if (warp % 4 < 3) {
     send(acc, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
-    empty_qkv(other + at);
   }
   sync();
   barrier_wait(vectors_full(block), block / 2 % 2);
@@ -325,6 +324,9 @@ __device__ void Cta<kTiles>::attend(int block) {
     take_cross(mine, vectors(block));
   } else {
     take_self(mine, vectors(block));
+  }
+  if (warp % 4 < 3) {
+    empty_qkv(other + at);
   }
   sync();
   DIT_MARK(*this, 2);
@@ -344,6 +346,9 @@ __device__ void Cta<kTiles>::attend(int block) {
   if (warp < kTiles) {
     __syncwarp();
     publish(kSpace.x_feed, kSpace.stats_feed, block, nullptr);
+  }
+  if (owns_tile()) {
+    empty_sources<kHeads>(out);
   }
   DIT_MARK(*this, 5);
 }

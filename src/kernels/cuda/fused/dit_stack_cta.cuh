@@ -150,8 +150,8 @@ struct Cta {
   }
 
   // --- statistics: mean and inverse deviation of a token from the parts of 32 groups, a half-warp
-  // a token (first, first + step, ...), two parts a lane. Asked for before a product, finished
-  // behind it.
+  // a token (first, first + step, ...), two parts a lane. Asked for while a product runs (they come
+  // later than x does), finished behind it.
   template <int kRounds>
   struct StatsParts {
     const std::byte* from;  // parts of this lane
@@ -160,16 +160,18 @@ struct Cta {
   };
 
   template <int kRounds>
-  __device__ StatsParts<kRounds> ask_stats(const std::byte* from, int first, int step) const {
-    StatsParts<kRounds> q{
-        from + tid % 16 * 16, first + step * (tid / 16), step * (kConsumers / 16), {}};
+  __device__ StatsParts<kRounds> stats_parts(const std::byte* from, int first, int step) const {
+    return {from + tid % 16 * 16, first + step * (tid / 16), step * (kConsumers / 16), {}};
+  }
+
+  template <int kRounds>
+  __device__ void ask_stats(StatsParts<kRounds>& q) const {
 #pragma unroll
     for (int i = 0; i < kRounds; ++i) {
       if (q.first + i * q.step < tokens) {
         q.part[i] = load16(q.from + (q.first + i * q.step) * kHeads * 8);
       }
     }
-    return q;
   }
 
   template <int kRounds>
@@ -194,9 +196,9 @@ struct Cta {
 
   // --- products: A from the ring, B from kInput; k16 steps first_k16 ...
   // Unrolled, with one addition an operand: the chain of address instructions would otherwise take
-  // longer than the products.
-  template <int kStages, int kPerStage>
-  __device__ void issue(float (&acc)[4 * kTiles], int first_k16) {
+  // longer than the products. `ask` is called when a few stages are under way.
+  template <int kStages, int kPerStage, class Ask>
+  __device__ void issue(float (&acc)[4 * kTiles], int first_k16, Ask ask) {
     constexpr uint32_t kTileBytes = kShareBytes / kPerStage;
     const uint64_t rows = matrix_descriptor(base + warp / 4 * kShareBytes, kTileBytes / 2, 128);
     const uint64_t columns =
@@ -214,6 +216,9 @@ struct Cta {
                 advanced(columns, (s * kPerStage + i) * (2 * kAlongK / 16)));
       }
       product_commit();
+      if (s == (kStages > 2 ? 2 : 1)) {
+        ask();
+      }
       if (s > 1) {
         product_wait<2>();
         release(stage + s - 2);
@@ -284,13 +289,20 @@ struct Cta {
     for (int i = 0; i < kSources; ++i) {
       add_partial(sum, v[i]);
     }
-#pragma unroll
-    for (int i = 0; i < kSources; ++i) {
-      store8(p + i * kStep, make_uint2(kEmpty, kEmpty));
-    }
     const float4 b = *reinterpret_cast<const float4*>(bias + row);
     residual.x += sum.x / kPartialScale + b.x, residual.y += sum.y / kPartialScale + b.y;
     residual.z += sum.z / kPartialScale + b.z, residual.w += sum.w / kPartialScale + b.w;
+  }
+
+  // For the block after the next; behind what others wait for.
+  template <int kSources>
+  __device__ void empty_sources(std::byte* from) const {
+    std::byte* p =
+        from + ((cta * kSources * (kTokens / 4) + tid / 16) * kHeadDim + tid % 16 * 4) * 2;
+#pragma unroll
+    for (int i = 0; i < kSources; ++i) {
+      store8(p + i * (kTokens / 4 * kHeadDim * 2), make_uint2(kEmpty, kEmpty));
+    }
   }
 
   __device__ bool owns_tile() const {
@@ -299,29 +311,31 @@ struct Cta {
 
   // x (1 + scale) in bf16 and the statistics of x over 48 rows.
   __device__ void publish(size_t x_offset, size_t stats_offset, int block, const float* scale) {
+    constexpr size_t kXHalf = kTokens * kWidth * 2;
+    constexpr size_t kStatsHalf = kTokens * kHeads * 8;
     const int s = r + kRanks * (tid / 16);
     const int row = tid % 16 * 4;
     const bool mine = owns_tile();
+    const size_t x_at = ((j / 8 * kTokens + s) * kSlice + j % 8 * kHeadDim + row) * 2;
+    const size_t stats_at = (s * kHeads + j) * 8;
     if (mine) {
       const float4 g = scale != nullptr ? *reinterpret_cast<const float4*>(scale + row)
                                         : make_float4(1, 1, 1, 1);
-      const size_t at = ((j / 8 * kTokens + s) * kSlice + j % 8 * kHeadDim + row) * 2;
-      constexpr size_t kHalf = kTokens * kWidth * 2;
-      store8(buffer(x_offset, block, kHalf) + at,
+      store8(buffer(x_offset, block, kXHalf) + x_at,
              make_uint2(pack_bf16(residual.x * g.x, residual.y * g.y),
                         pack_bf16(residual.z * g.z, residual.w * g.w)));
-      store8(buffer(x_offset, block + 1, kHalf) + at, make_uint2(kEmpty, kEmpty));
     }
     const float4 x = mine ? residual : make_float4(0, 0, 0, 0);
     const float mean = lane_sum<8>(x.x + x.y + x.z + x.w) / kHeadDim;
     const float4 o = make_float4(x.x - mean, x.y - mean, x.z - mean, x.w - mean);
     const float square = lane_sum<8>(mine ? o.x * o.x + o.y * o.y + o.z * o.z + o.w * o.w : 0.F);
     if (mine && row == 0) {
-      const size_t at = (s * kHeads + j) * 8;
-      constexpr size_t kHalf = kTokens * kHeads * 8;
-      store8(buffer(stats_offset, block, kHalf) + at,
+      store8(buffer(stats_offset, block, kStatsHalf) + stats_at,
              make_uint2(__float_as_uint(mean), __float_as_uint(square)));
-      store8(buffer(stats_offset, block + 1, kHalf) + at, make_uint2(kEmpty, kEmpty));
+      store8(buffer(stats_offset, block + 1, kStatsHalf) + stats_at, make_uint2(kEmpty, kEmpty));
+    }
+    if (mine) {
+      store8(buffer(x_offset, block + 1, kXHalf) + x_at, make_uint2(kEmpty, kEmpty));
     }
   }
 

@@ -78,8 +78,8 @@ __device__ void Cta<kTiles>::up(int block) {
   sync();
   DIT_MARK(*this, 6);
   float acc[4 * kTiles];
-  auto parts = ask_stats<1>(buffer(kSpace.stats_feed, block, kTokens * kHeads * 8), r, kRanks);
-  issue<kFeedForwardStages, 3>(acc, 0);
+  auto parts = stats_parts<1>(buffer(kSpace.stats_feed, block, kTokens * kHeads * 8), r, kRanks);
+  issue<kFeedForwardStages, 3>(acc, 0, [&] { ask_stats(parts); });
   take_stats(parts, stats(1));
   settle(acc);
   release(stage - 2);
@@ -105,7 +105,7 @@ __device__ void Cta<kTiles>::down(int block) {
   sync();
   DIT_MARK(*this, 9);
   float acc[4 * kTiles];
-  issue<kFeedForwardStages, 3>(acc, 0);
+  issue<kFeedForwardStages, 3>(acc, 0, [] {});
   settle(acc);
   release(stage - 2);
   release(stage - 1);
@@ -122,6 +122,9 @@ __device__ void Cta<kTiles>::down(int block) {
       __syncwarp();
       publish(kSpace.x_attend, kSpace.stats_attend, block, vectors(block + 1) + kScale);
     }
+  }
+  if (owns_tile()) {
+    empty_sources<kDownSlices>(to);
   }
   __syncwarp();
   if (lane == 0) {
