@@ -2,7 +2,7 @@
 # Everything that needs a GPU, in under ten minutes: every op against the CPU's cases, golden cases through the engine
 # and through the program, repeatability, compute-sanitizer on the nano checkpoint, then the benchmark at full size.
 #
-#   scripts/device.sh [--results DIR] [--no-build] [--quick]
+#   scripts/device.sh [--results DIR] [--no-build] [--quick] [--iterations N] [--lowerings "leaf auto"]
 #
 # Builds the preset `gpu` (no media libraries) unless --no-build. --quick leaves the sanitizer and the benchmark out.
 # Exits with 1 if any part failed; every part runs.
@@ -13,6 +13,7 @@ results=build/gpu/device
 build=1
 quick=0
 iterations=200
+lowerings="leaf auto"
 while (($# > 0)); do
   case "$1" in
     --results)
@@ -21,6 +22,14 @@ while (($# > 0)); do
       ;;
     --no-build) build=0 ;;
     --quick) quick=1 ;;
+    --iterations)
+      iterations="${2:?--iterations: a number}"
+      shift
+      ;;
+    --lowerings)
+      lowerings="${2:?--lowerings: one or both of leaf and auto}"
+      shift
+      ;;
     *)
       echo "device: unknown option $1; see the head of this file" >&2
       exit 2
@@ -58,6 +67,7 @@ bin=build/gpu
 export SINEW_TEST_DEVICE=cuda
 part doctor "$bin/sinew" doctor
 part ops "$bin/tests/kernels_cuda/kernels_cuda_test"
+part engine "$bin/tests/engine_cuda/engine_cuda_test"
 part golden "$bin/tests/policy/policy_golden_test"
 part steady_state "$bin/tests/policy/policy_steady_state_test"
 part program_golden "$bin/tests/end_to_end/end_to_end_test" '--gtest_filter=*Infer*'
@@ -68,9 +78,9 @@ if ((quick)); then
 fi
 
 if command -v compute-sanitizer >/dev/null; then
-  part sanitizer compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/sinew" bench --synthetic nano --device cuda \
+  part sanitizer timeout 150 compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/sinew" bench --synthetic nano --device cuda \
     --iterations 1 --warmup 0 --quiet
-  part sanitizer_races compute-sanitizer --tool racecheck --error-exitcode 9 "$bin/sinew" bench --synthetic nano --device cuda \
+  part sanitizer_races timeout 150 compute-sanitizer --tool racecheck --error-exitcode 9 "$bin/sinew" bench --synthetic nano --device cuda \
     --iterations 1 --warmup 0 --quiet --cuda-graph off
 else
   echo '== sanitizer: compute-sanitizer is not installed, nothing was checked'
@@ -78,21 +88,19 @@ fi
 
 checkpoint="$(mktemp -d)/checkpoint"
 part synth "$bin/sinew" synth n1.6-3b --output "$checkpoint"
-# name, views, frame, text tokens, action tokens, denoising steps, lowering
-while read -r name views size tokens horizon steps lowering; do
-  tail_lines=60 part "bench_${name}_$lowering" "$bin/sinew" bench "$checkpoint" --device cuda --lowering "$lowering" \
-    --views "$views" --image-size "$size" --text-tokens "$tokens" --horizon "$horizon" --denoising-steps "$steps" \
-    --warmup 20 --iterations "$iterations" --quiet
-done <<EOF
-a 1 256x256 35 16 4 leaf
-b 2 480x640 42 16 4 leaf
-c 4 480x640 51 16 2 leaf
-d 2 480x640 42 50 4 leaf
-a 1 256x256 35 16 4 auto
-b 2 480x640 42 16 4 auto
-c 4 480x640 51 16 2 auto
-d 2 480x640 42 50 4 auto
+for lowering in $lowerings; do
+  # name, views, frame, text tokens, action tokens, denoising steps
+  while read -r name views size tokens horizon steps; do
+    tail_lines=60 part "bench_${name}_$lowering" "$bin/sinew" bench "$checkpoint" --device cuda --lowering "$lowering" \
+      --views "$views" --image-size "$size" --text-tokens "$tokens" --horizon "$horizon" --denoising-steps "$steps" \
+      --warmup 20 --iterations "$iterations" --quiet
+  done <<EOF
+a 1 252x252 35 16 4
+b 2 252x280 42 16 4
+c 4 252x280 51 16 2
+d 2 252x280 42 50 4
 EOF
+done
 rm -rf "$(dirname "$checkpoint")"
 if ((${#failed[@]} > 0)); then
   echo "FAILED: ${failed[*]}"

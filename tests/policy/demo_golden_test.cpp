@@ -5,8 +5,8 @@
 #include "io/safetensors.h"
 #include "preprocess/image/image.h"
 #include "support/temp_folder.h"
-#include "tensor/convert.h"
 #include "support/test_device.h"
+#include "tensor/convert.h"
 
 #include "sinew/policy.h"
 

@@ -15,23 +15,24 @@ __global__ void __launch_bounds__(kThreads)
   __shared__ float scratch[kThreads / kWarp];
   const int64_t first = blockIdx.x * shape.width;
   const float count = static_cast<float>(shape.width);
-  float mean = 0;
+  const float origin = shape.is_centred ? load(x, first) : 0.0F;
+  float mean = 0;  // above the origin
   if (shape.is_centred) {
     float sum = 0;
     for (int64_t i = threadIdx.x; i < shape.width; i += kThreads) {
-      sum += load(x, first + i);
+      sum += load(x, first + i) - origin;
     }
     mean = block_sum<kThreads>(sum, scratch) / count;
   }
   float squares = 0;
   for (int64_t i = threadIdx.x; i < shape.width; i += kThreads) {
-    const float deviation = load(x, first + i) - mean;
+    const float deviation = load(x, first + i) - origin - mean;
     squares += deviation * deviation;
   }
   const float variance = block_sum<kThreads>(squares, scratch) / count;
   const float factor = 1.0F / sqrtf(variance + shape.epsilon);
   for (int64_t i = threadIdx.x; i < shape.width; i += kThreads) {
-    float value = (load(x, first + i) - mean) * factor;
+    float value = (load(x, first + i) - origin - mean) * factor;
     if (w.data != nullptr) {
       value *= load(w, i);
     }
