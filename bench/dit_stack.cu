@@ -2,8 +2,10 @@
 // weights: checked against an f32 reference and against the same chain with bf16 rounding after
 // every operation, then timed as a graph of denoising steps.
 //   dit_stack [--tokens n] [--blocks n] [--steps n] [--image n] [--text n] [--replays n]
-//             [--in-flight n] [--bits n]
-// One JSON line a result. Exit code 1 if a check fails.
+//             [--in-flight n] [--pace n] [--bits n]
+// One JSON line a result; --in-flight 0 tries several. Exit code 1 if a check fails. Built with
+// SINEW_DIT_PROFILE it also prints the cycles of each part of a block, and with
+// SINEW_DIT_NO_WEIGHTS the numbers are wrong and the time is that of the chain of exchanges alone.
 #include "kernels/cuda/fused/dit_stack.h"
 
 #include <cuda_bf16.h>
@@ -200,7 +202,8 @@ struct Model {
 };
 
 Model made_model(const Options& o) {
-  Model m{.o = o};
+  Model m;
+  m.o = o;
   constexpr size_t kSquare = size_t{dit::kWidth} * dit::kWidth;
   constexpr size_t kFeed = size_t{dit::kWidth} * dit::kHidden;
   const float narrow = std::sqrt(3.F / dit::kWidth);

@@ -1,4 +1,5 @@
 // The fused diffusion transformer's cut into CTAs and stages: host arithmetic, no GPU needed.
+#include "kernels/cuda/fused/dit_stack.h"
 #include "kernels/cuda/fused/dit_stack_layout.h"
 
 #include <gtest/gtest.h>
@@ -6,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <set>
+#include <string>
 #include <vector>
 
 namespace sinew::cuda::dit {
@@ -100,16 +102,37 @@ TEST(DitLayout, ContextsArePaddedToStages) {
   EXPECT_EQ(context_bytes(180), size_t{2} * kStageBytes * kHeads);
 }
 
-TEST(DitLayout, ExchangeBuffersDoNotOverlapAndAreAligned) {
-  for (const int tiles : {3, 7}) {
-    const Workspace w = workspace(tiles);
+TEST(DitLayout, ExchangeBuffersHoldWhatIsWrittenAndAreAligned) {
+  for (const size_t tiles : {3, 7}) {
+    const Workspace w = workspace(static_cast<int>(tiles));
+    const size_t tokens = 8 * tiles;
+    // twice; sources x tokens (of one owner in four) x rows x bytes, of all CTAs
+    const std::array<size_t, 9> sizes = {2 * (128 * 3 * tokens * 48 * 2),       // q, k, v
+                                         2 * (128 * 32 * tokens / 4 * 48 * 2),  // out
+                                         2 * (128 * 4 * tokens / 4 * 192 * 2),  // up
+                                         2 * (128 * 16 * tokens / 4 * 48 * 2),  // down
+                                         2 * (tokens * 1536 * 2),
+                                         2 * (tokens * 1536 * 2),
+                                         2 * (tokens * 6144 * 2),
+                                         2 * (tokens * 32 * 8),
+                                         2 * (tokens * 32 * 8)};
     const std::array starts = {w.qkv,    w.out,    w.up,           w.down,       w.x_attend,
                                w.x_feed, w.hidden, w.stats_attend, w.stats_feed, w.bytes};
-    for (size_t i = 0; i < starts.size(); ++i) {
+    EXPECT_EQ(starts[0], 0U);
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      EXPECT_EQ(starts[i + 1] - starts[i], sizes[i]) << i;
       EXPECT_EQ(starts[i] % 256, 0U) << i;
-      EXPECT_TRUE(i == 0 || starts[i] > starts[i - 1]) << i;
     }
   }
+}
+
+TEST(DitLayout, WhatItIsNotMadeForIsRefusedWithNumbers) {
+  EXPECT_EQ(refuse_stack(17, 32, 1536, 32, 6144), "");
+  EXPECT_EQ(refuse_stack(56, 2, 1536, 32, 6144), "");
+  EXPECT_NE(refuse_stack(57, 32, 1536, 32, 6144).find("found 57"), std::string::npos);
+  EXPECT_NE(refuse_stack(0, 32, 1536, 32, 6144).find("found 0"), std::string::npos);
+  EXPECT_NE(refuse_stack(17, 31, 1536, 32, 6144).find("found 31"), std::string::npos);
+  EXPECT_NE(refuse_stack(17, 32, 64, 2, 256).find("found 64, 2 and 256"), std::string::npos);
 }
 
 }  // namespace
