@@ -32,18 +32,19 @@ constexpr int kStagesInFlight = 2;
 constexpr int kCyclesPerCopy = 360;
 
 struct StackArguments {
-  const std::byte* weights;  // weight_bytes(blocks), from pack_block
-  const float* vectors;      // vector_floats(blocks) of this denoising step, from fold_block
-  const std::byte* context[kMaxBlocks / 2];  // context_bytes(tokens) of cross block 2i
-  int context_tokens[kMaxBlocks / 2];
-  const float* x;        // [t, d]
-  float* out;            // [t, d]; may be x
-  std::byte* workspace;  // workspace(token_tiles(t)).bytes, prepared once by prepare_workspace
-  int tokens;            // t; a workspace serves one t
-  int blocks;            // even
-  int stages_in_flight = kStagesInFlight;  // weight stages (18 KB) a CTA asks memory for at a time
+  const std::byte* weights = nullptr;  // weight_bytes(blocks), from pack_block
+  const float* vectors = nullptr;      // vector_floats(blocks) of this step, from fold_block
+  const std::byte* context[kMaxBlocks / 2] = {};  // context_bytes(tokens) of cross block 2i
+  int context_tokens[kMaxBlocks / 2] = {};
+  const float* x = nullptr;  // [t, d]
+  float* out = nullptr;      // [t, d]; may be x
+  // workspace(token_tiles(t)).bytes, prepared once by prepare_workspace; serves one t, one stream
+  std::byte* workspace = nullptr;
+  int tokens = 0;                          // t
+  int blocks = 0;                          // even
+  int stages_in_flight = kStagesInFlight;  // weight stages (18 KB) a CTA asks for at a time
   int cycles_per_copy = kCyclesPerCopy;    // least time between its requests of 6 KB
-  float epsilon;
+  float epsilon = 0;
 };
 
 // Why the stack cannot run so, or an empty string.

@@ -62,7 +62,7 @@ SINEW_HOST_DEVICE constexpr bool is_cross(int block) {
 // Weight stages of a CTA before block `block`.
 SINEW_HOST_DEVICE constexpr int64_t first_stage(int block) {
   return static_cast<int64_t>(block / 2) * (kCrossStages + kSelfStages) +
-         (block % 2) * kCrossStages;
+         static_cast<int64_t>(block % 2) * kCrossStages;
 }
 
 constexpr size_t weight_bytes(int blocks) {
@@ -163,10 +163,10 @@ SINEW_HOST_DEVICE constexpr Workspace workspace(int tiles) {
   const size_t tokens = 8 * static_cast<size_t>(tiles);
   Workspace w{};
   size_t at = 0;
-  w.qkv = at, at += 2 * kHeads * kRanks * 3 * tokens * kHeadDim * 2;
-  w.out = at, at += 2 * kCtas * kHeads * (tokens / 4) * kHeadDim * 2;
-  w.up = at, at += 2 * kCtas * kRanks * (tokens / 4) * kGroupRows * 2;
-  w.down = at, at += 2 * kCtas * kDownSlices * (tokens / 4) * kHeadDim * 2;
+  w.qkv = at, at += size_t{2} * kHeads * kRanks * 3 * tokens * kHeadDim * 2;
+  w.out = at, at += size_t{2} * kCtas * kHeads * (tokens / 4) * kHeadDim * 2;
+  w.up = at, at += size_t{2} * kCtas * kRanks * (tokens / 4) * kGroupRows * 2;
+  w.down = at, at += size_t{2} * kCtas * kDownSlices * (tokens / 4) * kHeadDim * 2;
   w.x_attend = at, at += 2 * tokens * kWidth * 2;
   w.x_feed = at, at += 2 * tokens * kWidth * 2;
   w.hidden = at, at += 2 * tokens * kHidden * 2;
