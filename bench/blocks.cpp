@@ -286,13 +286,13 @@ struct Times {
   std::vector<double> wall_ms, cpu_ms;  // CPU time of all threads together
 };
 
-Times time_runs(engine::Executable& chain, int64_t blocks, const Options& options) {
+Result<Times> time_runs(engine::Executable& chain, int64_t blocks, const Options& options) {
   Times times;
   const auto per_block = 1.0 / static_cast<double>(blocks);
   for (int64_t i = 0; i < options.warmup + options.iterations; ++i) {
     const double cpu_before = process_cpu_ms();
     const auto before = std::chrono::steady_clock::now();
-    chain.run();
+    SINEW_TRY(chain.run(/*times_stages=*/false));
     const std::chrono::duration<double, std::milli> wall =
         std::chrono::steady_clock::now() - before;
     if (i >= options.warmup) {
@@ -366,7 +366,7 @@ Status run(const Options& options) {
   SINEW_ASSIGN(engine::Executable * executable, session.prepare({}));
   const auto x = executable->input("x").as<float>();
   normal_noise(0, 0, x);
-  const Times times = time_runs(*executable, chain->blocks, options);
+  SINEW_ASSIGN(const Times times, time_runs(*executable, chain->blocks, options));
   SINEW_TRY(check_finite(executable->output(0)));
   print(options, threads, chain->blocks, times);
   return {};

@@ -1,0 +1,372 @@
+// The attention phase of dit_stack_kernel.cuh: queries (keys, values) of a head from their partial
+// sums, attention over chunks of 16 keys, and the head's share of the output product.
+#pragma once
+
+#include "kernels/cuda/fused/dit_stack_cta.cuh"
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+namespace sinew::cuda::dit {
+
+// --- attention
+// q, k or v of eight dimensions `column` .. of token s, from their summed products.
+template <int kTiles>
+__device__ uint4 Cta<kTiles>::finish_norm(const float (&sum)[8], int s, const float* vector,
+                                          int column, float scale) const {
+  const float2 m = stats(0)[s];
+  uint32_t out[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float2 gain = *reinterpret_cast<const float2*>(vector + kQkvGain + column + 2 * i);
+    const float2 offset = *reinterpret_cast<const float2*>(vector + kQkvOffset + column + 2 * i);
+    out[i] = pack_bf16((m.y * (sum[2 * i] - m.x * gain.x) + offset.x) * scale,
+                       (m.y * (sum[2 * i + 1] - m.x * gain.y) + offset.y) * scale);
+  }
+  return make_uint4(out[0], out[1], out[2], out[3]);
+}
+
+template <int kTiles>
+template <int kCount>
+__device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount],
+                                          const std::byte* const (&p)[kCount]) {
+  await(v, [&](int i) { return p[i]; });
+#pragma unroll
+  for (float& x : sum) {
+    x = 0;
+  }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    const uint32_t words[4] = {v[i].x, v[i].y, v[i].z, v[i].w};
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      const float2 h = unpack_half(words[e]);
+      sum[2 * e] += h.x, sum[2 * e + 1] += h.y;
+    }
+  }
+#pragma unroll
+  for (float& x : sum) {
+    x *= 1 / kPartialScale;
+  }
+}
+
+template <int kTiles>
+__device__ void Cta<kTiles>::take_self(const std::byte* from, const float* vector) const {
+  constexpr int kRounds = (kRankItems + kConsumers - 1) / kConsumers;
+#pragma unroll
+  for (int i = 0; i < kRounds; ++i) {
+    const int e = tid + i * kConsumers;
+    if (e >= tokens * 18) {
+      break;
+    }
+    const std::byte* p[kRanks];
+    uint4 v[kRanks];
+#pragma unroll
+    for (int q = 0; q < kRanks; ++q) {
+      p[q] = from + (q * kRankItems + e) * 16;
+      v[q] = load16(p[q]);
+    }
+    float sum[8];
+    sum_partials(sum, v, p);
+    const int s = e / 18;
+    const int part = e % 18 / 6;
+    const int column = e % 6 * 8;
+    const uint4 out =
+        finish_norm(sum, s, vector, part * kHeadDim + column, part == 0 ? kSoftmaxScale : 1.F);
+    std::byte* to = part == 0 ? shared + S::kQuery + s * kQueryRowBytes
+                              : shared + S::kKeyValue + s / 16 * kChunkBytes +
+                                    (part - 1) * (kChunkBytes / 2) + s % 16 * (kHeadDim * 2);
+    *reinterpret_cast<uint4*>(to + column * 2) = out;
+  }
+}
+
+template <int kTiles>
+__device__ void Cta<kTiles>::take_cross(const std::byte* from, const float* vector) const {
+  const int s = tid / 6;
+  const int column = tid % 6 * 8;
+  if (s >= tokens) {
+    return;
+  }
+  const std::byte* p[3 * kRanks];
+  uint4 v[3 * kRanks];
+#pragma unroll
+  for (int q = 0; q < 3 * kRanks; ++q) {
+    p[q] = from + (q / 3 * kRankItems + s * 18 + q % 3 * 6 + tid % 6) * 16;
+    v[q] = load16(p[q]);
+  }
+  float sum[8];
+  sum_partials(sum, v, p);
+  *reinterpret_cast<uint4*>(shared + S::kQuery + s * kQueryRowBytes + column * 2) =
+      finish_norm(sum, s, vector, column, kSoftmaxScale);
+}
+
+// Warp w: token tiles w / 4, w / 4 + 3, ..., key chunks w % 4, w % 4 + 4, ... Partial
+// results and their maxima and sums of exponentials to shared memory.
+template <int kTiles>
+template <bool kCross>
+__device__ void Cta<kTiles>::attend_chunks(int keys) {
+  constexpr int kOwn = (kTiles + 3 - 1) / 3;
+  const int set = warp % 4;
+  const int row = lane % 8;
+  const int which = lane / 8;
+  uint32_t q[kOwn][8];
+#pragma unroll
+  for (int n = 0; n < kOwn; ++n) {
+    const int tile = min(warp / 4 + 3 * n, kTiles - 1);
+    const uint32_t at = base + S::kQuery + (8 * tile + row) * kQueryRowBytes;
+    uint32_t low[4];
+    uint32_t high[4];
+    load_matrices(low, at + which * 16);
+    load_matrices(high, at + (4 + which % 2) * 16);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      q[n][i] = low[i], q[n][4 + i] = high[i];
+    }
+  }
+  float out[kOwn][3][4] = {};
+  float top[kOwn][2];
+  float sum[kOwn][2] = {};
+#pragma unroll
+  for (int n = 0; n < kOwn; ++n) {
+    top[n][0] = top[n][1] = -INFINITY;
+  }
+  const int chunks = context_chunks(keys);
+#pragma unroll 1
+  for (int c = set; c < chunks; c += 4) {
+    uint32_t at = base + S::kKeyValue + c * kChunkBytes;
+    if (kCross) {
+      const uint32_t s = stage + c / kStageChunks;
+      barrier_wait(full(s), turn(s));
+      __syncwarp();
+      at = slot(s) + c % kStageChunks * kChunkBytes;
+    }
+    uint32_t k[3][4];
+    uint32_t v[3][4];
+#pragma unroll
+    for (int i = 0; i < 3; ++i) {
+      load_matrices(k[i], at + (row + which % 2 * 8) * (kHeadDim * 2) + i * 32 + which / 2 * 16);
+      load_matrices_transposed(v[i], at + kChunkBytes / 2 + (row + which / 2 * 8) * (kHeadDim * 2) +
+                                         i * 32 + which % 2 * 16);
+    }
+    const int key = 16 * c + lane / 4;
+#pragma unroll
+    for (int n = 0; n < kOwn; ++n) {
+      float p[4] = {};
+#pragma unroll
+      for (int i = 0; i < 3; ++i) {
+        mma16816(p, k[i], q[n][2 * i], q[n][2 * i + 1]);
+      }
+      if (key >= keys) {
+        p[0] = p[1] = -INFINITY;
+      }
+      if (key + 8 >= keys) {
+        p[2] = p[3] = -INFINITY;
+      }
+      float keep[2];
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        float m = fmaxf(p[e], p[e + 2]);
+        m = fmaxf(m, __shfl_xor_sync(~0U, m, 4));
+        m = fmaxf(m, __shfl_xor_sync(~0U, m, 8));
+        m = fmaxf(m, __shfl_xor_sync(~0U, m, 16));
+        m = fmaxf(m, top[n][e]);
+        keep[e] = exp2f(top[n][e] - m);
+        top[n][e] = m;
+        p[e] = exp2f(p[e] - m), p[e + 2] = exp2f(p[e + 2] - m);
+        sum[n][e] = sum[n][e] * keep[e] + p[e] + p[e + 2];
+      }
+      const uint32_t b0 = transpose(pack_bf16(p[0], p[1]));
+      const uint32_t b1 = transpose(pack_bf16(p[2], p[3]));
+#pragma unroll
+      for (int i = 0; i < 3; ++i) {
+        out[n][i][0] *= keep[0], out[n][i][1] *= keep[1];
+        out[n][i][2] *= keep[0], out[n][i][3] *= keep[1];
+        mma16816(out[n][i], v[i], b0, b1);
+      }
+    }
+  }
+  if (set < chunks) {
+    store_chunks(out, top, sum);
+  }
+  if (kCross) {
+    for (int i = 0; i < context_stages(keys); ++i, ++stage) {
+      barrier_wait(full(stage), turn(stage));
+      release(stage);
+    }
+  }
+}
+
+template <int kTiles>
+template <int kOwn>
+__device__ void Cta<kTiles>::store_chunks(const float (&out)[kOwn][3][4],
+                                          const float (&top)[kOwn][2],
+                                          const float (&sum)[kOwn][2]) const {
+  float* merge = reinterpret_cast<float*>(shared + S::kInput);
+  float2* max_sum = reinterpret_cast<float2*>(shared + S::kMaxSum);
+#pragma unroll
+  for (int n = 0; n < kOwn; ++n) {
+    const int tile = warp / 4 + 3 * n;
+    if (tile >= kTiles) {
+      break;
+    }
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int at = warp % 4 * kTokens + 8 * tile + lane % 4 * 2 + e;
+      float total = sum[n][e];
+      total += __shfl_xor_sync(~0U, total, 4);
+      total += __shfl_xor_sync(~0U, total, 8);
+      total += __shfl_xor_sync(~0U, total, 16);
+      if (lane < 4) {
+        max_sum[at] = make_float2(top[n][e], total);
+      }
+#pragma unroll
+      for (int i = 0; i < 3; ++i) {
+        merge[at * kMergeRow + i * 16 + lane / 4] = out[n][i][e];
+        merge[at * kMergeRow + i * 16 + lane / 4 + 8] = out[n][i][e + 2];
+      }
+    }
+  }
+}
+
+template <int kTiles>
+__device__ void Cta<kTiles>::merge_chunks(int keys) const {
+  const int s = tid / 6;
+  const int column = tid % 6 * 8;
+  if (s < tokens) {
+    const float* merge = reinterpret_cast<const float*>(shared + S::kInput);
+    const float2* max_sum = reinterpret_cast<const float2*>(shared + S::kMaxSum);
+    const int sets = min(4, context_chunks(keys));
+    float top = -INFINITY;
+    for (int i = 0; i < sets; ++i) {
+      top = fmaxf(top, max_sum[i * kTokens + s].x);
+    }
+    float total = 0;
+    float o[8] = {};
+    for (int i = 0; i < sets; ++i) {
+      const float2 m = max_sum[i * kTokens + s];
+      const float weight = exp2f(m.x - top);
+      total += weight * m.y;
+      const float* part = merge + (i * kTokens + s) * kMergeRow + column;
+      const float4 low = *reinterpret_cast<const float4*>(part);
+      const float4 high = *reinterpret_cast<const float4*>(part + 4);
+      o[0] += weight * low.x, o[1] += weight * low.y, o[2] += weight * low.z;
+      o[3] += weight * low.w, o[4] += weight * high.x, o[5] += weight * high.y;
+      o[6] += weight * high.z, o[7] += weight * high.w;
+    }
+    const float scale = 1.F / total;
+    *reinterpret_cast<uint4*>(shared + S::kAttended + s / 8 * kHeadTileBytes + tid % 6 * kAlongK +
+                              s % 8 * 16) =
+        make_uint4(pack_bf16(o[0] * scale, o[1] * scale), pack_bf16(o[2] * scale, o[3] * scale),
+                   pack_bf16(o[4] * scale, o[5] * scale), pack_bf16(o[6] * scale, o[7] * scale));
+  }
+  fence_async();
+}
+
+template <int kTiles>
+__device__ void Cta<kTiles>::out_product(std::byte* to) {
+  float acc[kOutStages][4 * kTiles];
+  clear(acc[0]);
+  clear(acc[1]);
+  barrier_wait(full(stage), turn(stage));
+  barrier_wait(full(stage + 1), turn(stage + 1));
+  __syncwarp();
+  product_fence();
+#pragma unroll
+  for (int i = 0; i < kOutStages; ++i) {
+    const uint32_t from = slot(stage + i) + warp / 4 * kShareBytes;
+#pragma unroll
+    for (int k = 0; k < 3; ++k) {
+      product(acc[i], matrix_descriptor(from + k * 2048, 1024, 128),
+              matrix_descriptor(base + S::kAttended + k * 2 * kAlongK, kAlongK, kHeadTileBytes));
+    }
+    product_commit();
+  }
+#pragma unroll
+  for (int i = 0; i < kOutStages; ++i) {
+    settle(acc[i]);
+    release(stage + i);
+    send_to_owners(acc[i], to, kHeads, j,
+                   (kSlice * r + kGroupRows * i + 64 * (warp / 4)) / 16 + warp % 4);
+  }
+  stage += kOutStages;
+}
+
+template <int kTiles>
+template <bool kCross>
+__device__ void Cta<kTiles>::attend(int block) {
+  forget();
+  constexpr size_t kXHalf = kTokens * kWidth * 2;
+  constexpr size_t kQkvHalf = kHeads * kRanks * kRankItems * 16;
+  take_slice(buffer(kSpace.x_attend, block - 1, kXHalf) + r * kTokens * kSlice * 2);
+  sync();
+  DIT_MARK(*this, 0);
+  float acc[4 * kTiles];
+  auto parts = stats_parts<(kTokens + 23) / 24>(
+      buffer(kSpace.stats_attend, block - 1, kTokens * kHeads * 8), 0, 1);
+  if (kCross) {
+    issue<kQueryStages, 4>(acc, warp / 4 * 8, [&] { ask_stats(parts); });
+  } else {
+    issue<kQkvStages, 4>(acc, 0, [&] { ask_stats(parts); });
+  }
+  take_stats(parts, stats(0));
+  settle(acc);
+  release(stage - 2);
+  release(stage - 1);
+  DIT_MARK(*this, 1);
+  std::byte* mine = buffer(kSpace.qkv, block, kQkvHalf) + j * kRanks * kRankItems * 16;
+  std::byte* other = buffer(kSpace.qkv, block + 1, kQkvHalf) + j * kRanks * kRankItems * 16;
+  const int at = r * kRankItems * 16 + (warp / 4 * kHeadDim + warp % 4 * 16) * 2;
+  if (warp % 4 < 3) {
+    send(acc, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
+  }
+  sync();
+  barrier_wait(vectors_full(block), block / 2 % 2);
+  if (kCross) {
+    take_cross(mine, vectors(block));
+  } else {
+    take_self(mine, vectors(block));
+  }
+  if (warp % 4 < 3) {
+    empty_qkv(other + at);
+  }
+  sync();
+  DIT_MARK(*this, 2);
+  const int keys = kCross ? a.context_tokens[block / 2] : tokens;
+  attend_chunks<kCross>(keys);
+  sync();
+  merge_chunks(keys);
+  sync();
+  DIT_MARK(*this, 3);
+  constexpr size_t kOutHalf = size_t{kCtas} * kHeads * (kTokens / 4) * kHeadDim * 2;
+  std::byte* out = buffer(kSpace.out, block, kOutHalf);
+  out_product(out);
+  DIT_MARK(*this, 4);
+  if (owns_tile()) {
+    add_sources<kHeads>(out, vectors(block) + kOutBias);
+  }
+  if (warp < kTiles) {
+    __syncwarp();
+    publish(kSpace.x_feed, kSpace.stats_feed, block, nullptr);
+  }
+  if (owns_tile()) {
+    empty_sources<kHeads>(out);
+  }
+  DIT_MARK(*this, 5);
+}
+
+template <int kTiles>
+__device__ void Cta<kTiles>::empty_qkv(std::byte* to) const {
+#pragma unroll
+  for (int n = 0; n < kTiles; ++n) {
+#pragma unroll
+    for (int odd = 0; odd < 2; ++odd) {
+      const int s = 8 * n + lane % 4 * 2 + odd;
+      if (s < tokens) {
+        store4(to + s * 3 * kHeadDim * 2 + lane / 4 * 4, kEmpty);
+      }
+    }
+  }
+}
+
+}  // namespace sinew::cuda::dit
+
+#endif  // sm_90a
