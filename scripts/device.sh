@@ -2,7 +2,7 @@
 # Everything that needs a GPU, in under ten minutes: every op against the CPU's cases, golden cases through the engine
 # and through the program, repeatability, compute-sanitizer on the nano checkpoint, then the benchmark at full size.
 #
-#   scripts/device.sh [--results DIR] [--no-build] [--quick] [--iterations N] [--lowerings "leaf auto"]
+#   scripts/device.sh [--results DIR] [--no-build] [--quick] [--iterations N] [--lowerings "leaf fused"]
 #
 # Builds the preset `gpu` (no media libraries) unless --no-build. --quick leaves the sanitizer and the benchmark out.
 # Exits with 1 if any part failed; every part runs.
@@ -13,7 +13,7 @@ results=build/gpu/device
 build=1
 quick=0
 iterations=200
-lowerings="leaf auto"
+lowerings="leaf fused"
 while (($# > 0)); do
   case "$1" in
     --results)
@@ -27,7 +27,7 @@ while (($# > 0)); do
       shift
       ;;
     --lowerings)
-      lowerings="${2:?--lowerings: one or both of leaf and auto}"
+      lowerings="${2:?--lowerings: one or both of leaf and fused}"
       shift
       ;;
     *)
@@ -72,6 +72,9 @@ part golden "$bin/tests/policy/policy_golden_test"
 part steady_state "$bin/tests/policy/policy_steady_state_test"
 part program_golden "$bin/tests/end_to_end/end_to_end_test" '--gtest_filter=*Infer*'
 part policy_on_gpu "$bin/tests/policy/policy_cuda_test"
+SINEW_TEST_LOWERING=fused part golden_fused "$bin/tests/policy/policy_golden_test"
+tail_lines=30 part fused_prefill "$bin/sinew_prefill" check
+tail_lines=10 part fused_denoising "$bin/sinew_bench_dit_stack" --bits 20 --replays 50
 if ((quick)); then
   ((${#failed[@]} == 0))
   exit
@@ -82,6 +85,7 @@ if command -v compute-sanitizer >/dev/null; then
     --iterations 1 --warmup 0 --quiet
   part sanitizer_races timeout 150 compute-sanitizer --tool racecheck --error-exitcode 9 \
     "$bin/tests/kernels_cuda/kernels_cuda_test" '--gtest_filter=EveryOpOnCuda.MatchesNaive*'
+  part sanitizer_fused timeout 150 compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/sinew_prefill" check-small
 else
   echo '== sanitizer: compute-sanitizer is not installed, nothing was checked'
 fi

@@ -146,7 +146,7 @@ class CpuBackend final : public Backend {
     for (const cpu::CpuRow& row : cpu::cpu_rows()) {
       rows_.push_back(row.row);
     }
-    if (lowering == LoweringChoice::kAuto) {
+    if (lowering != LoweringChoice::kLeaf) {
       for (const cpu::CpuCompositeRow& row : cpu::cpu_composite_rows()) {
         composite_rows_.push_back(row.row);
       }

@@ -48,7 +48,9 @@ std::optional<int> cuda_number(const std::string& device) {
 }
 
 engine::LoweringChoice lowering_of(const PolicyOptions& options) {
-  return options.lowering == "leaf" ? engine::LoweringChoice::kLeaf : engine::LoweringChoice::kAuto;
+  return options.lowering == "leaf"    ? engine::LoweringChoice::kLeaf
+         : options.lowering == "fused" ? engine::LoweringChoice::kFused
+                                       : engine::LoweringChoice::kAuto;
 }
 
 engine::CudaOptions cuda_options(const PolicyOptions& options, int device) {
@@ -97,8 +99,8 @@ Status resolve_device(const PolicyOptions& options, Execution& execution) {
 // --device and --precision; nothing falls back silently.
 Result<Execution> resolve_execution(const PolicyOptions& options) {
   Execution execution;
-  if (options.lowering != "auto" && options.lowering != "leaf") {
-    return usage_error("--lowering: expected auto or leaf, found \"{}\"", options.lowering);
+  if (options.lowering != "auto" && options.lowering != "leaf" && options.lowering != "fused") {
+    return usage_error("--lowering: expected auto, fused or leaf, found \"{}\"", options.lowering);
   }
   if (options.cuda_graph != "on" && options.cuda_graph != "off") {
     return usage_error("--cuda-graph: expected on or off, found \"{}\"", options.cuda_graph);

@@ -138,7 +138,7 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
     copy_input(*executable, "noise", inputs.noise);
   }
   SINEW_TRY(executable->run(times_stages));
-  chunk.timings.network_ms = ms_since(network_start);
+  chunk.timings.network_ms = milliseconds_since(network_start);
   const auto decode_start = Clock::now();
   SINEW_TRY(decode(inputs, executable->output(0).as<float>(), chunk));
   Timings& t = chunk.timings;

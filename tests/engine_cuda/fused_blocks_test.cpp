@@ -187,7 +187,7 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
   }
   const auto cpu = make_cpu_backend(2);
   for (const auto& plan : {record_vision(4), record_language()}) {
-    const auto gpu = make_cuda_backend({}).value();
+    const auto gpu = make_cuda_backend({.lowering = LoweringChoice::kFused}).value();
     const std::vector<float> expected = result_of(plan, *cpu, ops::Precision::kFp32);
     const std::vector<float> got = result_of(plan, *gpu, ops::Precision::kBf16);
     ASSERT_EQ(got.size(), expected.size());

@@ -243,7 +243,7 @@ INSTANTIATE_TEST_SUITE_P(
                    "--device cuda:99"},
         BadOptions{"cuda_number", [](PolicyOptions& o) { o.device = "cuda:x"; }, Code::kUsage,
                    "cuda:x"},
-        BadOptions{"lowering", [](PolicyOptions& o) { o.lowering = "fused"; }, Code::kUsage,
+        BadOptions{"lowering", [](PolicyOptions& o) { o.lowering = "fast"; }, Code::kUsage,
                    "--lowering"},
         BadOptions{"memory_fraction", [](PolicyOptions& o) { o.gpu_mem_fraction = 1.5; },
                    Code::kUsage, "--gpu-mem-fraction"},

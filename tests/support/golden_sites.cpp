@@ -93,6 +93,7 @@ std::optional<GoldenRun> run_golden(const std::filesystem::path& golden_folder,
   options.model_path = golden_folder / "nano/checkpoint";
   options.embodiment_tag = golden.embodiment_tag;
   options.device = test_device();
+  options.lowering = test_lowering();
   options.denoising_steps = golden.denoising_steps;
   options.dump_sites = folder.path();
   auto policy = Policy::load(options);

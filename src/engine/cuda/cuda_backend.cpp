@@ -61,7 +61,7 @@ class CudaBackend final : public engine::Backend {
     for (const CudaRow& row : cuda_rows()) {
       rows_.push_back(row.row);
     }
-    if (options.lowering == engine::LoweringChoice::kAuto) {
+    if (options.lowering == engine::LoweringChoice::kFused) {
       for (const CudaCompositeRow& row : cuda_composite_rows()) {
         composite_rows_.push_back(row.row);
       }
