@@ -46,7 +46,8 @@ ops::DeviceCaps device_caps() {
           .multiprocessors = p.multiProcessorCount,
           .block_shared_bytes = p.sharedMemPerBlockOptin,
           .l2_bytes = static_cast<size_t>(p.l2CacheSize),
-          .is_integrated = p.integrated != 0};
+          .is_integrated = p.integrated != 0,
+          .has_own_code = true};
 }
 
 // Median time of a graph of what `enqueue` puts on the stream, microseconds.
@@ -690,8 +691,8 @@ void tune(const ops::DeviceCaps& device) {
   }
 }
 
-void time_attention() {
-  const auto run = [](reference::AttentionShape s) {
+void time_attention(const ops::DeviceCaps& device) {
+  const auto run = [&device](reference::AttentionShape s) {
     const int64_t width = int64_t{s.heads + 2 * s.kv_heads} * s.head_dim;
     const auto qkv =
         reference::random<Bf16>(static_cast<size_t>(s.segments * s.queries * width), 1, 1);
@@ -741,7 +742,7 @@ void time_attention() {
                         20;
       std::printf(" %dx%d %.1f", row_warps, key_parts, us);
     }
-    const auto chosen = cuda::choose_attention_tile(args, 132);
+    const auto chosen = cuda::choose_attention_tile(args, device);
     std::printf(" us, chosen %dx%d\n", chosen.row_warps, chosen.key_parts);
   };
   run({1, 324, 324, 16, 16, 72, false});
@@ -979,7 +980,7 @@ int main(int argc, char** argv) {
                   number(4), text_of(tile).c_str(), product_us(p, tile, device));
       i += 8;
     } else if (what == "attention") {
-      time_attention();
+      time_attention(device);
     } else if (what == "blocks") {
       time_blocks(device);
     } else if (what == "tune-blocks") {

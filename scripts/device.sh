@@ -90,7 +90,9 @@ else
   echo '== sanitizer: compute-sanitizer is not installed, nothing was checked'
 fi
 
-checkpoint="$(mktemp -d)/checkpoint"
+scratch="$(mktemp -d)" || exit 1
+trap 'rm -rf "$scratch"' EXIT
+checkpoint="$scratch/checkpoint"
 part synth "$bin/sinew" synth n1.6-3b --output "$checkpoint"
 for lowering in $lowerings; do
   # name, views, frame, text tokens, action tokens, denoising steps
@@ -105,7 +107,6 @@ c 4 252x280 51 16 2
 d 2 252x280 42 50 4
 EOF
 done
-rm -rf "$(dirname "$checkpoint")"
 if ((${#failed[@]} > 0)); then
   echo "FAILED: ${failed[*]}"
   exit 1

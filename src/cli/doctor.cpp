@@ -101,8 +101,9 @@ std::vector<Finding> check_gpu(const NvidiaInfo& nvidia) {
                      gpu.has_kernels ? "kernels in this build" : "no kernels in this build"),
          gpu.has_kernels
              ? ""
-             : fmt::format("build with SINEW_CUDA_ARCHITECTURES={}, or use --device cpu",
-                           gpu.compute_capability)});
+             : fmt::format(
+                   "build with SINEW_CUDA_ARCHITECTURES={}, or use --device cpu",
+                   gpu.compute_capability == 90 ? "90a" : std::to_string(gpu.compute_capability))});
   }
   return findings;
 }

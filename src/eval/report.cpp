@@ -59,11 +59,18 @@ io::Json rows_json(std::span<const float> values, int64_t width) {
 }
 
 io::Json timings_json(const Timings& timings) {
-  return {{"preprocess", timings.preprocess_ms}, {"tokenize", timings.tokenize_ms},
-          {"network", timings.network_ms},       {"vision", timings.vision_ms},
-          {"language", timings.language_ms},     {"action", timings.action_ms},
-          {"action_steps", timings.step_ms},     {"decode", timings.decode_ms},
-          {"end_to_end", timings.end_to_end_ms}};
+  io::Json document{{"preprocess", timings.preprocess_ms}, {"tokenize", timings.tokenize_ms},
+                    {"network", timings.network_ms},       {"vision", timings.vision_ms},
+                    {"language", timings.language_ms},     {"action", timings.action_ms},
+                    {"action_steps", timings.step_ms},     {"decode", timings.decode_ms},
+                    {"end_to_end", timings.end_to_end_ms}};
+  // A GPU's stages are timed where it was asked for; no time is not a time of zero.
+  if (timings.vision_ms == 0 && timings.language_ms == 0 && timings.action_ms == 0) {
+    for (const char* const stage : {"vision", "language", "action", "action_steps"}) {
+      document[stage] = nullptr;
+    }
+  }
+  return document;
 }
 
 io::Json report_json(const OpenLoopReport& report, bool with_statistics) {

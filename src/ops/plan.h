@@ -102,6 +102,8 @@ struct DeviceCaps {
   size_t block_shared_bytes = 0;  // shared memory that one block may ask for
   size_t l2_bytes = 0;
   bool is_integrated = false;  // shares its memory with the host
+  // The build has code for this very architecture (90a), not just for its family: wgmma is there.
+  bool has_own_code = false;
 
   friend bool operator==(const DeviceCaps&, const DeviceCaps&) = default;
 };

@@ -82,6 +82,9 @@ Status resolve_device(const PolicyOptions& options, Execution& execution) {
   const engine::CudaSystem system = engine::cuda_system();
   for (size_t i = 0; i < system.devices.size(); ++i) {
     if (!system.devices[i].has_kernels) {
+      execution.device_note = fmt::format(
+          "{} is left unused: this build has kernels for {}, not for {}", system.devices[i].name,
+          system.architectures, system.devices[i].compute_capability);
       continue;
     }
     auto made = engine::make_cuda_backend(cuda_options(options, static_cast<int>(i)));

@@ -18,7 +18,10 @@ constexpr GemmEpilogue kEpilogues[] = {GemmEpilogue::kBias,    GemmEpilogue::kGe
                                        GemmEpilogue::kSwiGlu,  GemmEpilogue::kHeadRope};
 
 ops::DeviceCaps hopper() {
-  return {.compute_capability = 90, .multiprocessors = 132, .block_shared_bytes = 232448};
+  return {.compute_capability = 90,
+          .multiprocessors = 132,
+          .block_shared_bytes = 232448,
+          .has_own_code = true};
 }
 
 TEST(ChooseGemmTile, FitsTheBodyForEveryShape) {
@@ -52,6 +55,22 @@ TEST(ChooseGemmTile, TakesWhatWasMeasured) {
   ops::DeviceCaps older = hopper();
   older.compute_capability = 87;
   EXPECT_FALSE(is_measured_gemm(GemmEpilogue::kBias, 720, 3456, 1152, older));
+}
+
+TEST(GemmBody, NeedsCodeForHopperItself) {
+  EXPECT_EQ(gemm_body(hopper()), GemmBody::kSm90);
+  ops::DeviceCaps family = hopper();
+  family.has_own_code = false;
+  EXPECT_EQ(gemm_body(family), GemmBody::kMmaSync);
+}
+
+TEST(ChooseAttentionTile, FitsGpusWithLittleSharedMemory) {
+  const AttentionArgs args{
+      .queries = 222, .keys = 222, .heads = 16, .kv_heads = 8, .head_dim = 128, .is_causal = true};
+  ops::DeviceCaps small = hopper();
+  small.block_shared_bytes = 101376;  // sm_89, sm_120
+  EXPECT_EQ(choose_attention_tile(args, hopper()).key_parts, 2);
+  EXPECT_EQ(choose_attention_tile(args, small).key_parts, 1);
 }
 
 TEST(GemmTileFits, RefusesWhatTheBodyCannotRun) {
@@ -92,7 +111,7 @@ TEST(ChooseAttentionTile, ReachesEveryMultiprocessorWhereThereIsWork) {
   for (const int64_t t : {17, 51, 116, 222, 411}) {
     const AttentionArgs args{
         .queries = t, .keys = t, .heads = 16, .kv_heads = 8, .head_dim = 128, .is_causal = true};
-    const AttentionTile tile = choose_attention_tile(args, 132);
+    const AttentionTile tile = choose_attention_tile(args, hopper());
     EXPECT_GE(tile.row_warps, 1);
     EXPECT_LE(tile.row_warps, 4);
     EXPECT_LE(tile.key_parts, 2) << "shared memory";

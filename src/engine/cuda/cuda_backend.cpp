@@ -10,6 +10,7 @@
 #include "engine/cuda/once_store.h"
 #include "engine/cuda/program.h"
 #include "engine/cuda/weight_store.h"
+#include "engine/processors.h"
 #include "kernels/cuda/blas_lt.h"
 #include "kernels/cuda/kernel.h"
 #include "kernels/cuda/status.h"
@@ -18,7 +19,6 @@
 
 #include <algorithm>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -44,6 +44,12 @@ struct Need {
   size_t total() const { return weights + arena + constants + workspace + exchange + loading; }
 };
 
+// As many as this process may use, since parameters are converted on their way.
+int upload_threads() {
+  std::string note;
+  return std::clamp(engine::resolve_threads(0, engine::processors(), note), 1, kUploadThreads);
+}
+
 class CudaBackend final : public engine::Backend {
  public:
   CudaBackend(const engine::CudaOptions& options, const ops::DeviceCaps& caps,
@@ -52,8 +58,7 @@ class CudaBackend final : public engine::Backend {
         options_(options),
         caps_(caps),
         blas_(std::move(blas)),
-        pool_(
-            std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kUploadThreads)) {
+        pool_(upload_threads()) {
     machine_.device = options.device;
     machine_.stream = stream;
     machine_.is_integrated = caps.is_integrated;

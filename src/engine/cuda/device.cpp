@@ -6,7 +6,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace sinew::cuda {
 namespace {
@@ -77,6 +79,23 @@ engine::CudaDevice describe(int device) {
   return d;
 }
 
+// As nvcc and SINEW_CUDA_ARCHITECTURES name it: Hopper's fast kernels need code for 90a.
+std::string architecture_name(int capability) {
+  return capability == 90 ? "90a" : std::to_string(capability);
+}
+
+bool is_among_architectures(std::string_view name) {
+  std::string_view rest = kernel_architectures();
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find(' '), rest.size());
+    if (rest.substr(0, end) == name) {
+      return true;
+    }
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<ops::DeviceCaps> open_device(int device) {
@@ -91,14 +110,16 @@ Result<ops::DeviceCaps> open_device(int device) {
         "cuda:{} has compute capability {}.{}, and this build has kernels for {}: build sinew with "
         "SINEW_CUDA_ARCHITECTURES={}, or use --device cpu",
         device, capability_of(device) / 10, capability_of(device) % 10, kernel_architectures(),
-        capability_of(device));
+        architecture_name(capability_of(device)));
   }
-  return ops::DeviceCaps{.compute_capability = capability_of(device),
-                         .multiprocessors = attribute(cudaDevAttrMultiProcessorCount, device),
-                         .block_shared_bytes = static_cast<size_t>(
-                             attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)),
-                         .l2_bytes = static_cast<size_t>(attribute(cudaDevAttrL2CacheSize, device)),
-                         .is_integrated = attribute(cudaDevAttrIntegrated, device) != 0};
+  return ops::DeviceCaps{
+      .compute_capability = capability_of(device),
+      .multiprocessors = attribute(cudaDevAttrMultiProcessorCount, device),
+      .block_shared_bytes =
+          static_cast<size_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)),
+      .l2_bytes = static_cast<size_t>(attribute(cudaDevAttrL2CacheSize, device)),
+      .is_integrated = attribute(cudaDevAttrIntegrated, device) != 0,
+      .has_own_code = is_among_architectures(architecture_name(capability_of(device)))};
 }
 
 }  // namespace sinew::cuda

@@ -131,13 +131,15 @@ Status CudaProgram::enqueue_call(const BoundCall& call, bool is_checked) const {
 
 // Events of a captured run are nodes of the graph, and readable after each launch.
 Status CudaProgram::enqueue_all(bool with_events, bool is_checked) const {
+  cudaStreamCaptureStatus capturing = cudaStreamCaptureStatusNone;
+  SINEW_TRY(call_status(cudaStreamIsCapturing(machine_.stream, &capturing), "recording an event"));
+  const unsigned flags =
+      capturing == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault;
   const auto stamp = [&](size_t i) -> Status {
-    return !with_events ? Status()
-                        : call_status(cudaEventRecordWithFlags(events_[i].get(), machine_.stream,
-                                                               machine_.captures && is_captured_
-                                                                   ? cudaEventRecordExternal
-                                                                   : cudaEventRecordDefault),
-                                      "recording an event");
+    return !with_events
+               ? Status()
+               : call_status(cudaEventRecordWithFlags(events_[i].get(), machine_.stream, flags),
+                             "recording an event");
   };
   SINEW_TRY(copy_in());
   SINEW_TRY(stamp(0));
@@ -180,8 +182,13 @@ Result<Graph> CudaProgram::capture(bool with_events) const {
 
 Status CudaProgram::prepare() {
   is_captured_ = false;
-  SINEW_TRY(enqueue_all(/*with_events=*/false, /*is_checked=*/!machine_.captures));
-  SINEW_TRY(call_status(cudaStreamSynchronize(machine_.stream), "the first run"));
+  Status status = enqueue_all(/*with_events=*/false, /*is_checked=*/!machine_.captures);
+  if (status.ok()) {
+    status = call_status(cudaStreamSynchronize(machine_.stream), "the first run");
+  }
+  if (!status.ok()) {
+    return failed(std::move(status));
+  }
   if (!machine_.captures) {
     return {};
   }
@@ -197,6 +204,28 @@ Status CudaProgram::prepare() {
   }
   graph_ = std::move(graph).value();
   return call_status(cudaStreamSynchronize(machine_.stream), "uploading the graph");
+}
+
+// Events of all stages, and the graph that records them where runs are captured; a run without that
+// graph is timed kernel by kernel.
+Status CudaProgram::prepare_timing() {
+  std::vector<Event> events;
+  for (size_t i = 0; i <= stages_.size(); ++i) {
+    SINEW_ASSIGN(Event event, make_event(/*has_time=*/true));
+    events.push_back(std::move(event));
+  }
+  events_ = std::move(events);
+  if (!is_captured_) {
+    return {};
+  }
+  auto graph = capture(/*with_events=*/true);
+  if (graph.ok()) {
+    timed_graph_ = std::move(graph).value();
+  } else {
+    log_warning("stages are timed kernel by kernel, since their graph could not be captured: {}",
+                graph.status().message());
+  }
+  return {};
 }
 
 Status CudaProgram::failed(Status status) {
@@ -220,17 +249,11 @@ Status CudaProgram::run(std::span<double> stage_ms) {
   SINEW_TRY(call_status(cudaSetDevice(machine_.device), "choosing the device"));
   const bool is_timed = !stage_ms.empty();
   if (is_timed && events_.empty()) {
-    for (size_t i = 0; i <= stages_.size(); ++i) {
-      SINEW_ASSIGN(Event event, make_event(/*has_time=*/true));
-      events_.push_back(std::move(event));
-    }
-    if (is_captured_) {
-      SINEW_ASSIGN(timed_graph_, capture(/*with_events=*/true));
-    }
+    SINEW_TRY(prepare_timing());
   }
   Status status;
-  if (is_captured_) {
-    CUgraphExec_st* const graph = is_timed ? timed_graph_.get() : graph_.get();
+  CUgraphExec_st* const graph = is_timed ? timed_graph_.get() : graph_.get();
+  if (graph != nullptr) {
     status = call_status(cudaGraphLaunch(graph, machine_.stream), "launching the graph");
   } else {
     status = enqueue_all(is_timed, /*is_checked=*/!machine_.captures);

@@ -70,6 +70,7 @@ class CudaProgram final : public engine::Program {
   Status enqueue_all(bool with_events, bool is_checked) const;
   Result<Graph> capture(bool with_events) const;
   Status read_times(std::span<double> stage_ms) const;
+  Status prepare_timing();
   Status failed(Status status);
 
   const ops::Plan& plan_;

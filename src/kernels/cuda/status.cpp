@@ -19,6 +19,7 @@ Status call_status(int cuda_error, const char* what) {
   if (code == cudaSuccess) {
     return {};
   }
+  cudaGetLastError();  // reported here: the next launch must not be blamed for it
   return error(code == cudaErrorMemoryAllocation ? Code::kOutOfMemory : Code::kDevice,
                "{}: CUDA error {} ({}: {})", what, cuda_error, cudaGetErrorName(code),
                cudaGetErrorString(code));

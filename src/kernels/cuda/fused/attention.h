@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/stream.h"
+#include "ops/plan.h"
 
 #include "sinew/result.h"
 
@@ -40,7 +41,7 @@ struct AttentionTile {
   int key_parts = 1;
 };
 
-AttentionTile choose_attention_tile(const AttentionArgs& args, int multiprocessors);
+AttentionTile choose_attention_tile(const AttentionArgs& args, const ops::DeviceCaps& device);
 Status check_attention(const AttentionArgs& args);
 
 // Called once before the first launch.

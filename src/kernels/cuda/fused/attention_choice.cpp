@@ -18,7 +18,8 @@ Status check_attention(const AttentionArgs& args) {
   return {};
 }
 
-AttentionTile choose_attention_tile(const AttentionArgs& args, int multiprocessors) {
+AttentionTile choose_attention_tile(const AttentionArgs& args, const ops::DeviceCaps& device) {
+  const int multiprocessors = device.multiprocessors;
   const auto blocks = [&](int row_warps) {
     return args.segments * args.heads * ((args.queries + 16 * row_warps - 1) / (16 * row_warps));
   };
@@ -29,7 +30,12 @@ AttentionTile choose_attention_tile(const AttentionArgs& args, int multiprocesso
     return {.row_warps = 6, .key_parts = blocks(6) <= multiprocessors ? 2 : 1};
   }
   const int64_t key_blocks = (args.keys + 63) / 64;
-  return {.row_warps = blocks(2) < multiprocessors ? 1 : 2, .key_parts = key_blocks >= 2 ? 2 : 1};
+  // Two groups hold twice the keys; GPUs with less shared memory than a data centre's have room for
+  // one.
+  constexpr size_t kTwoGroupsBytes = size_t{140} << 10;
+  const bool has_room = args.head_dim < 128 || device.block_shared_bytes >= kTwoGroupsBytes;
+  return {.row_warps = blocks(2) < multiprocessors ? 1 : 2,
+          .key_parts = key_blocks >= 2 && has_room ? 2 : 1};
 }
 
 }  // namespace sinew::cuda

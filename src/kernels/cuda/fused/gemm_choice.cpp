@@ -23,7 +23,8 @@ constexpr size_t kBarrierBytes = 128;
 }  // namespace
 
 GemmBody gemm_body(const ops::DeviceCaps& device) {
-  return device.compute_capability == 90 ? GemmBody::kSm90 : GemmBody::kMmaSync;
+  return device.compute_capability == 90 && device.has_own_code ? GemmBody::kSm90
+                                                                : GemmBody::kMmaSync;
 }
 
 std::span<const int> gemm_tile_columns(GemmEpilogue epilogue) {

@@ -42,6 +42,7 @@ inline Status launch_status(cudaError_t error, std::string_view kernel) {
   if (error == cudaSuccess) {
     return {};
   }
+  cudaGetLastError();  // reported here: the next launch must not be blamed for it
   return Status(Code::kDevice,
                 std::string(kernel) + ": the launch failed: " + cudaGetErrorString(error));
 }

@@ -70,7 +70,7 @@ Result<LmBlockPlan> plan_lm_block(const LmBlockShape& shape, const ops::DeviceCa
   plan.out = choose_gemm_tile(GemmEpilogue::kResidual, t, d, attended, device);
   plan.gate_up = choose_gemm_tile(GemmEpilogue::kSwiGlu, t, 2 * shape.ffn, d, device);
   plan.down = choose_gemm_tile(GemmEpilogue::kResidual, t, d, shape.ffn, device);
-  plan.attention = choose_attention_tile(attention_args(plan, {}), device.multiprocessors);
+  plan.attention = choose_attention_tile(attention_args(plan, {}), device);
   WorkspaceCutter cutter(nullptr);
   cut(shape, cutter);
   plan.workspace_bytes = cutter.used_bytes();

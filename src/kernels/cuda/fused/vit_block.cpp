@@ -61,7 +61,7 @@ Result<VitBlockPlan> plan_vit_block(const VitBlockShape& shape, const ops::Devic
   plan.out = choose_gemm_tile(GemmEpilogue::kResidual, m, d, d, device);
   plan.up = choose_gemm_tile(GemmEpilogue::kGeluTanh, m, shape.ffn, d, device);
   plan.down = choose_gemm_tile(GemmEpilogue::kResidual, m, d, shape.ffn, device);
-  plan.attention = choose_attention_tile(attention_args(plan, {}), device.multiprocessors);
+  plan.attention = choose_attention_tile(attention_args(plan, {}), device);
   WorkspaceCutter cutter(nullptr);
   cut(shape, cutter);
   plan.workspace_bytes = cutter.used_bytes();
