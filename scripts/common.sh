@@ -53,6 +53,9 @@ configure() {
   [[ -f "build/$1/build.ninja" ]] || cmake --preset "$1"
 }
 
+# build PRESET [--target TARGET...]
 build() {
-  cmake --build --preset "$1" -j "$(job_count)"
+  local preset="$1"
+  shift
+  cmake --build --preset "$preset" -j "$(job_count)" "$@"
 }

@@ -166,21 +166,23 @@ struct ToJson {
 
 // Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
 size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  const size_t width = b.size() + 1;
+  std::vector<size_t> table((a.size() + 1) * width);  // [beginnings of a, beginnings of b]
+  const auto d = [&](size_t i, size_t j) -> size_t& { return table[i * width + j]; };
   for (size_t i = 0; i <= a.size(); ++i) {
-    d[i][0] = i;
+    d(i, 0) = i;
   }
-  std::iota(d[0].begin(), d[0].end(), size_t{0});
+  std::iota(&d(0, 0), &d(0, 0) + width, size_t{0});
   for (size_t i = 1; i <= a.size(); ++i) {
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      d[i][j] = std::min({replaced, d[i - 1][j] + 1, d[i][j - 1] + 1});
+      const size_t replaced = d(i - 1, j - 1) + (a[i - 1] == b[j - 1] ? 0 : 1);
+      d(i, j) = std::min({replaced, d(i - 1, j) + 1, d(i, j - 1) + 1});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+        d(i, j) = std::min(d(i, j), d(i - 2, j - 2) + 1);
       }
     }
   }
-  return d[a.size()][b.size()];
+  return table.back();
 }
 
 }  // namespace
@@ -216,6 +218,10 @@ std::string nearest_name(std::string_view word, std::span<const std::string> can
   for (const std::string& candidate : candidates) {
     // A beginning of a name is most likely meant, however much is missing.
     const bool is_prefix = word.size() >= 3 && candidate.starts_with(word);
+    const auto [shorter, longer] = std::minmax({word.size(), candidate.size()});
+    if (!is_prefix && longer - shorter >= best_distance) {
+      continue;  // every letter more is an edit
+    }
     const size_t distance = is_prefix ? 1 : edit_distance(word, candidate);
     if (distance < best_distance) {
       best = candidate;

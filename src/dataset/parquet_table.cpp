@@ -276,14 +276,21 @@ class ColumnBuilder {
 // parquet::Statistics of an integer column chunk say whether `value` can occur in it.
 bool may_contain(const parquet::ColumnChunkMetaData& chunk, int64_t value) {
   const std::shared_ptr<parquet::Statistics> statistics = chunk.statistics();
-  if (statistics == nullptr || !statistics->HasMinMax()) {
+  if (statistics == nullptr || !statistics->HasMinMax() ||
+      statistics->physical_type() != parquet::Type::INT64) {
     return true;
   }
-  if (statistics->physical_type() == parquet::Type::INT64) {
-    const auto& typed = static_cast<const parquet::Int64Statistics&>(*statistics);
-    return typed.min() <= value && value <= typed.max();
+  const auto& typed = static_cast<const parquet::Int64Statistics&>(*statistics);
+  return typed.min() <= value && value <= typed.max();
+}
+
+void add_leaves(const parquet::arrow::SchemaField& field, std::vector<int>& out) {
+  if (field.is_leaf()) {
+    out.push_back(field.column_index);
   }
-  return true;
+  for (const parquet::arrow::SchemaField& child : field.children) {
+    add_leaves(child, out);
+  }
 }
 
 }  // namespace
@@ -307,8 +314,8 @@ struct ParquetFile::Impl {
   Status open_file();
   Status list_groups();
   Result<int> field_index(const std::string& name) const;
-  // The leaf columns below a top-level field, as the reader counts them.
-  static void leaves_of(const parquet::arrow::SchemaField& field, std::vector<int>& out);
+  // The leaf columns below top-level fields, as the reader counts them; each field must have some.
+  Result<std::vector<int>> leaves_of(const std::vector<int>& fields) const;
   // Groups that overlap `range`; `skip` is the number of rows of the first before the range.
   std::vector<int> groups_of(const RowRange& range, int64_t& skip) const;
   Result<std::unique_ptr<arrow::RecordBatchReader>> batches(const std::vector<int>& group_indices,
@@ -355,13 +362,17 @@ Result<int> ParquetFile::Impl::field_index(const std::string& name) const {
   return static_cast<int>(found - names.begin());
 }
 
-void ParquetFile::Impl::leaves_of(const parquet::arrow::SchemaField& field, std::vector<int>& out) {
-  if (field.is_leaf()) {
-    out.push_back(field.column_index);
+Result<std::vector<int>> ParquetFile::Impl::leaves_of(const std::vector<int>& fields) const {
+  std::vector<int> leaves;
+  for (const int field : fields) {
+    const size_t before = leaves.size();
+    add_leaves(reader->manifest().schema_fields[static_cast<size_t>(field)], leaves);
+    if (leaves.size() == before) {
+      return bad_input("{}: column '{}' is a group without members, expected values", where,
+                       names[static_cast<size_t>(field)]);
+    }
   }
-  for (const parquet::arrow::SchemaField& child : field.children) {
-    leaves_of(child, out);
-  }
+  return leaves;
 }
 
 std::vector<int> ParquetFile::Impl::groups_of(const RowRange& range, int64_t& skip) const {
@@ -382,10 +393,7 @@ std::vector<int> ParquetFile::Impl::groups_of(const RowRange& range, int64_t& sk
 Result<std::unique_ptr<arrow::RecordBatchReader>> ParquetFile::Impl::batches(
     const std::vector<int>& group_indices, const std::vector<int>& fields,
     int64_t batch_rows) const {
-  std::vector<int> leaves;
-  for (const int field : fields) {
-    leaves_of(reader->manifest().schema_fields[static_cast<size_t>(field)], leaves);
-  }
+  SINEW_ASSIGN(const std::vector<int> leaves, leaves_of(fields));
   reader->set_batch_size(batch_rows);
   auto result = reader->GetRecordBatchReader(group_indices, leaves);
   SINEW_TRY(from_arrow(result.status(), where));
@@ -543,8 +551,7 @@ Result<std::vector<Column>> ParquetFile::read(const std::vector<std::string>& co
 
 Result<RowRange> ParquetFile::rows_equal(const std::string& column, int64_t value) const {
   SINEW_ASSIGN(const int field, impl_->field_index(column));
-  std::vector<int> leaves;
-  Impl::leaves_of(impl_->reader->manifest().schema_fields[static_cast<size_t>(field)], leaves);
+  SINEW_ASSIGN(const std::vector<int> leaves, impl_->leaves_of({field}));
   RowRange found;
   for (const Impl::Span& group : impl_->groups) {
     SINEW_ASSIGN(const bool skip, guarded(impl_->where, [&]() -> Result<bool> {

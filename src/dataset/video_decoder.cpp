@@ -10,6 +10,7 @@ extern "C" {
 #include <libavformat/avformat.h>
 #include <libavutil/error.h>
 #include <libavutil/log.h>
+#include <libavutil/mem.h>
 #include <libswscale/swscale.h>
 }
 
@@ -24,6 +25,8 @@ namespace {
 
 constexpr int kMaxSide = 16384;
 constexpr int64_t kMaxPixels = int64_t{64} << 20;
+// More than a plane of kMaxPixels takes, and less than the tables of a small damaged file claim.
+constexpr size_t kMaxAllocation = size_t{768} << 20;
 // Converted frames kept: delta indices of one step may ask for the same frame again.
 constexpr size_t kFramesKept = 4;
 constexpr const char* kFormats = "mov,mp4,matroska,webm";
@@ -55,10 +58,12 @@ std::string av_text(int code) {
   return text.data();
 }
 
-// libav prints to stderr on its own; what matters comes back as return values.
-void silence_libav() {
+// libav prints to stderr on its own, though what matters comes back as return values, and asks for
+// whatever a file claims.
+void restrain_libav() {
   static const bool done = [] {
     av_log_set_level(AV_LOG_QUIET);
+    av_max_alloc(kMaxAllocation);
     return true;
   }();
   static_cast<void>(done);
@@ -112,7 +117,7 @@ struct VideoDecoder::Impl {
 };
 
 Status VideoDecoder::Impl::open(const std::filesystem::path& path) {
-  silence_libav();
+  restrain_libav();
   where = path.string();
   SINEW_TRY(check_data_file(path));
   if (decoded == nullptr || packet == nullptr) {

@@ -121,6 +121,10 @@ void act(Policy& policy) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   set_log_level(LogLevel::kOff);
   static test::MicroCheckpoint checkpoint;
+  // Otherwise no input would get further.
+  static const bool is_sound =
+      Policy::load(policy_options(default_options(), checkpoint.path().string())).ok();
+  SINEW_CHECK(is_sound);
   checkpoint.restore();
   test::ByteReader bytes(data, size);
   const size_t use = bytes.below(16);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,11 @@ namespace {
 using namespace sinew;  // NOLINT(google-build-using-namespace): one file, one purpose
 
 constexpr size_t kMaxEdits = 8;
-constexpr size_t kDocuments = 5;  // info, modality, episodes, tasks, and what the policy asks for
+constexpr const char* kTableOfEpisodes = "meta/episodes/chunk-000/file-000.parquet";
+constexpr std::array<const char*, 4> kFiles = {"meta/info.json", "meta/modality.json",
+                                               "meta/episodes.jsonl", "meta/tasks.jsonl"};
+constexpr size_t kWanted = kFiles.size();  // the document behind them: what the policy asks for
+constexpr size_t kDocuments = kWanted + 1;
 
 std::string read_source(const std::string& name) {
   std::ifstream file(std::string(SINEW_SOURCE_DIR) + "/tests/fuzz/" + name, std::ios::binary);
@@ -85,6 +90,23 @@ std::string lines(const io::Json& rows) {
   return text;
 }
 
+// The text of a document as its file holds it: a line for each row of those that end in "l".
+std::string file_text(size_t document, const io::Json& json) {
+  return std::string_view(kFiles[document]).ends_with('l') ? lines(json) : test::json_text(json);
+}
+
+// The documents of a data set that opens, and their texts: most inputs leave most of them alone.
+struct Documents {
+  explicit Documents(bool is_v3) : json{info(is_v3), modality(), episodes(), tasks(), wanted()} {
+    for (size_t i = 0; i < kFiles.size(); ++i) {
+      texts[i] = file_text(i, json[i]);
+    }
+  }
+
+  std::array<io::Json, kDocuments> json;
+  std::array<std::string, kFiles.size()> texts;
+};
+
 struct Folder : test::MemoryFolder {
   Folder() {
     const std::string video = read_source("corpus/video/h264.mp4");
@@ -93,9 +115,25 @@ struct Folder : test::MemoryFolder {
     set("data/chunk-000/episode_000000.parquet", data);
     set("data/chunk-000/file-000.parquet", data);
     set("meta/tasks.parquet", read_source("data/tasks.parquet"));
-    set("meta/episodes/file-000.parquet", table_of_episodes);
+    set(kTableOfEpisodes, table_of_episodes);
+    for (const Documents& documents : sound) {
+      for (size_t i = 0; i < kFiles.size(); ++i) {
+        set(kFiles[i], documents.texts[i]);
+      }
+      check_that_it_opens();
+    }
   }
 
+  // Otherwise no input would get further.
+  void check_that_it_opens() const {
+    const auto dataset = dataset::Dataset::open(path());
+    SINEW_CHECK(dataset.ok());
+    const auto episode = dataset.value()->open_episode(0);
+    SINEW_CHECK(episode.ok());
+    SINEW_CHECK(episode.value()->frame("front", 0).ok());
+  }
+
+  const std::array<Documents, 2> sound = {Documents(false), Documents(true)};
   std::string data = read_source("data/episode.parquet");
   std::string table_of_episodes = read_source("data/episodes.parquet");
 };
@@ -156,21 +194,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   test::ByteReader bytes(data, size);
   const bool is_v3 = bytes.below(2) == 1;
   const size_t use = bytes.below(16);
-  std::array<io::Json, kDocuments> documents = {info(is_v3), modality(), episodes(), tasks(),
-                                                wanted()};
+  const Documents& documents = folder.sound[is_v3 ? 1 : 0];
+  std::map<size_t, io::Json> changed;
   const std::string_view edits = bytes.text();
   test::ByteReader choices(reinterpret_cast<const uint8_t*>(edits.data()), edits.size());
   for (size_t edit = 0; edit < kMaxEdits && !choices.empty(); ++edit) {
-    test::edit_json(choices, documents[choices.below(kDocuments)]);
+    const size_t index = choices.below(kDocuments);
+    test::edit_json(choices, changed.try_emplace(index, documents.json[index]).first->second);
   }
-  folder.set("meta/info.json", test::json_text(documents[0]));
-  folder.set("meta/modality.json", test::json_text(documents[1]));
-  folder.set("meta/episodes.jsonl", lines(documents[2]));
-  folder.set("meta/tasks.jsonl", lines(documents[3]));
+  for (size_t i = 0; i < kFiles.size(); ++i) {
+    folder.set(kFiles[i], changed.contains(i) ? file_text(i, changed[i]) : documents.texts[i]);
+  }
   const std::string_view table = bytes.rest();
   folder.set("data/chunk-000/episode_000000.parquet",
              table.empty() || is_v3 ? std::string_view(folder.data) : table);
-  folder.set("meta/episodes/file-000.parquet",
+  folder.set(kTableOfEpisodes,
              table.empty() || !is_v3 ? std::string_view(folder.table_of_episodes) : table);
 
   const auto dataset = dataset::Dataset::open(folder.path());
@@ -186,7 +224,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   read_episode(*episode.value(), about, use == 1);
-  read_steps(*dataset.value(), *episode.value(), documents[4],
+  read_steps(*dataset.value(), *episode.value(),
+             changed.contains(kWanted) ? changed[kWanted] : documents.json[kWanted],
              use >= 8 ? dataset::IndexMode::kPython : dataset::IndexMode::kClamp);
   return 0;
 }

@@ -21,6 +21,12 @@ using io::Json;
 
 constexpr const char* kTag = "new_embodiment";
 constexpr size_t kActionSteps = 4;
+// Widths, different ones where they are independent: small, as all weights are read in every run.
+constexpr int64_t kDitWidth = 24;
+constexpr int64_t kDitFfn = 28;
+constexpr int64_t kHidden = 20;
+constexpr int64_t kLanguageWidth = 32;
+constexpr int64_t kMaxDims = 8;  // of states and actions
 // A header has room for changes, so that the weights behind it stay where they are.
 constexpr size_t kHeaderSlackBytes = 512;
 constexpr size_t kShards = 2;
@@ -35,6 +41,14 @@ Json micro_config() {
   Json config = nano("checkpoint/config.json");
   config["select_layer"] = 1;
   config["diffusion_model_cfg"]["num_layers"] = 2;  // one that attends to the context
+  config["diffusion_model_cfg"]["attention_head_dim"] = kDitWidth / 2;
+  config["diffusion_model_cfg"]["output_dim"] = kHidden;
+  config["input_embedding_dim"] = kDitWidth;
+  config["hidden_size"] = kHidden;
+  config["backbone_embedding_dim"] = kLanguageWidth;
+  config["max_action_dim"] = kMaxDims;
+  config["max_state_dim"] = kMaxDims;
+  config["max_num_embodiments"] = 3;
   config["action_horizon"] = kActionSteps;
   config["max_seq_len"] = 2 * kActionSteps;
   config["num_inference_timesteps"] = 2;
@@ -44,9 +58,17 @@ Json micro_config() {
 Json micro_vlm_config() {
   Json config = nano("eagle/config.json");
   config["image_token_index"] = 303;  // of the tokenizer of bytes
-  config["text_config"]["vocab_size"] = 320;
-  config["text_config"]["num_hidden_layers"] = 1;
-  config["vision_config"]["num_hidden_layers"] = 1;
+  Json& text = config["text_config"];
+  text["vocab_size"] = 320;
+  text["num_hidden_layers"] = 1;
+  text["hidden_size"] = kLanguageWidth;
+  text["head_dim"] = 12;
+  text["intermediate_size"] = 48;
+  Json& vision = config["vision_config"];
+  vision["num_hidden_layers"] = 1;
+  vision["hidden_size"] = 16;
+  vision["intermediate_size"] = 40;
+  vision["num_patches"] = 16;
   return config;
 }
 
@@ -58,6 +80,8 @@ Json micro_processor_config() {
   kwargs["modality_configs"] = Json::object({{kTag, std::move(embodiment)}});
   kwargs["shortest_image_edge"] = 28;
   kwargs["max_action_horizon"] = kActionSteps;
+  kwargs["max_action_dim"] = kMaxDims;
+  kwargs["max_state_dim"] = kMaxDims;
   return processor;
 }
 
@@ -125,8 +149,8 @@ MicroCheckpoint::MicroCheckpoint() {
 // The names and shapes of the weights are those that the network itself asks for.
 void MicroCheckpoint::add_weights() {
   constexpr const char* kOnly = "action_head.model.transformer_blocks.0.ff.net.0.proj.weight";
-  const std::array<int64_t, 2> shape = {64, 96};  // the DiT's feed-forward width, and its own
-  const size_t bytes = 2 * 64 * 96;
+  const std::array<int64_t, 2> shape = {kDitFfn, kDitWidth};
+  const size_t bytes = 2 * kDitFfn * kDitWidth;
   const std::string weights = weight_bytes(bytes / 2);
   const std::string single = "checkpoint/model.safetensors";
   const std::string header = Json({{kOnly, tensor("BF16", shape, 0, bytes)}}).dump();
