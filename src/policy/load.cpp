@@ -185,7 +185,8 @@ void note_repeated_settings(const io::Checkpoint& checkpoint, std::vector<std::s
     return;
   }
   const io::Json& kwargs = processor.json().at("processor_kwargs");
-  const io::Json& config = checkpoint.config().json();
+  const io::JsonView model(checkpoint.config());
+  const io::Json& config = model.json();
   for (const char* key :
        {"shortest_image_edge", "crop_fraction", "formalize_language", "apply_sincos_state_encoding",
         "use_relative_action", "image_crop_size", "image_target_size"}) {
