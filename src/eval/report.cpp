@@ -1,5 +1,6 @@
 #include "eval/report.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -65,7 +66,9 @@ io::Json timings_json(const Timings& timings) {
                     {"action_steps", timings.step_ms},     {"decode", timings.decode_ms},
                     {"end_to_end", timings.end_to_end_ms}};
   // A GPU's stages are timed where it was asked for; no time is not a time of zero.
-  if (timings.vision_ms == 0 && timings.language_ms == 0 && timings.action_ms == 0) {
+  const auto is_zero = [](double ms) { return ms == 0; };
+  if (timings.vision_ms == 0 && timings.language_ms == 0 && timings.action_ms == 0 &&
+      std::all_of(timings.step_ms.begin(), timings.step_ms.end(), is_zero)) {
     for (const char* const stage : {"vision", "language", "action", "action_steps"}) {
       document[stage] = nullptr;
     }
