@@ -106,8 +106,9 @@ Section checkpoint_overview(const io::Checkpoint& checkpoint) {
 Section embodiments(const io::Checkpoint& checkpoint) {
   Table table({"embodiment", "state", "action", "relative action"});
   io::Json list = io::Json::object();
-  const io::Json& statistics = checkpoint.statistics().json();
-  for (const std::string& tag : checkpoint.statistics().keys()) {
+  const io::JsonView view(checkpoint.statistics());
+  const io::Json& statistics = view.json();
+  for (const std::string& tag : view.keys()) {
     std::vector<std::string> row{tag};
     for (const char* modality : {"state", "action", "relative_action"}) {
       const io::Json& entry = statistics[tag];

@@ -95,11 +95,12 @@ double cost(const GemmTile& tile, int64_t m, int64_t n, int64_t k, const ops::De
   };
   const int64_t count =
       tiles(m, kTileRows, tile.cluster_m) * tiles(n, tile.columns, tile.cluster_n) * tile.split_k;
-  const int64_t cluster = tile.cluster_m * tile.cluster_n * tile.split_k;
+  const int64_t cluster = int64_t{tile.cluster_m} * tile.cluster_n * tile.split_k;
   // Clusters of 4 and more leave some multiprocessors of a group without work.
   const int64_t slots = (device.multiprocessors - (cluster > 2 ? 4 : 0)) / cluster * cluster;
   const double rounds = std::ceil(static_cast<double>(count) / static_cast<double>(slots));
-  const double depth = static_cast<double>((k + 63) / 64) / tile.split_k;
+  const int64_t steps = (k + 63) / 64;
+  const double depth = static_cast<double>(steps) / tile.split_k;
   const double compute = static_cast<double>(tile.columns) * 4;  // cycles a step
   const double bytes = 128.0 * (static_cast<double>(kTileRows) / tile.cluster_n +
                                 static_cast<double>(tile.columns) / tile.cluster_m);
@@ -110,8 +111,10 @@ double cost(const GemmTile& tile, int64_t m, int64_t n, int64_t k, const ops::De
 // What was fastest on an H100: products of blocks inside a chain of layers, the others in a chain
 // of their own (docs/performance.md).
 struct Measured {
-  GemmEpilogue epilogue;
-  int64_t m, n, k;
+  GemmEpilogue epilogue = GemmEpilogue::kBias;
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
   GemmTile tile;
 };
 

@@ -81,22 +81,23 @@ Status prepare_vit_block(const VitBlockPlan& plan) {
 Status enqueue_vit_block(const VitBlockPlan& plan, const VitBlockParameters& p, const float* x,
                          float* out, std::byte* workspace, Stream stream) {
   const VitBlockShape& s = plan.shape;
-  WorkspaceCutter cutter(workspace);
-  const Intermediates t = cut(s, cutter);
   const int64_t m = s.images * s.patches;
   const int64_t d = s.width;
+  WorkspaceCutter cutter(workspace);
+  const Intermediates t = cut(s, cutter);
   NormArgs norm{.rows = m,
                 .width = d,
-                .x = x,
-                .weight = p.norm1_w,
-                .bias = p.norm1_b,
                 .out = t.normed,
                 .epsilon = s.epsilon,
                 .is_dependent = plan.device.compute_capability >= 90};
   const auto product = [&](const GemmArgs& args, const GemmTile& tile) {
     return enqueue_gemm(args, tile, plan.device, stream);
   };
-  SINEW_TRY(enqueue_norm(norm, stream));
+  const auto normalise = [&](const float* rows, const float* weight, const float* bias) {
+    norm.x = rows, norm.weight = weight, norm.bias = bias;
+    return enqueue_norm(norm, stream);
+  };
+  SINEW_TRY(normalise(x, p.norm1_w, p.norm1_b));
   SINEW_TRY(product({.epilogue = GemmEpilogue::kBias,
                      .m = m,
                      .n = 3 * d,
@@ -117,10 +118,7 @@ Status enqueue_vit_block(const VitBlockPlan& plan, const VitBlockParameters& p, 
                      .residual = x,
                      .out = t.middle},
                     plan.out));
-  norm.x = t.middle;
-  norm.weight = p.norm2_w;
-  norm.bias = p.norm2_b;
-  SINEW_TRY(enqueue_norm(norm, stream));
+  SINEW_TRY(normalise(t.middle, p.norm2_w, p.norm2_b));
   SINEW_TRY(product({.epilogue = GemmEpilogue::kGeluTanh,
                      .m = m,
                      .n = s.ffn,
