@@ -20,7 +20,7 @@ Status check_attention(const AttentionArgs& args) {
 
 AttentionTile choose_attention_tile(const AttentionArgs& args, const ops::DeviceCaps& device) {
   const int multiprocessors = device.multiprocessors;
-  const auto blocks = [&](int row_warps) {
+  const auto blocks = [&](int64_t row_warps) {
     return args.segments * args.heads * ((args.queries + 16 * row_warps - 1) / (16 * row_warps));
   };
   // Tall tiles read the keys less often. Warps mostly wait for their own memory and tensor cores,
