@@ -107,7 +107,7 @@ __device__ __forceinline__ void copy_box_2d(const CUtensorMap* map, uint32_t to,
   }
 }
 
-// The same for a weight matrix seen as [group, 2 or 4, 4, 2, depth] (gemm_sm90.cu).
+// The same for a weight matrix seen as [group, 2 or 4, 4, 2, depth] (gemm.cu).
 __device__ __forceinline__ void copy_box_5d(const CUtensorMap* map, uint32_t to, uint32_t barrier,
                                             int depth, int group, uint16_t blocks) {
   const auto address = reinterpret_cast<uint64_t>(map);
