@@ -190,12 +190,13 @@ __global__ void reference_attention(const float* q, const float* k, const float*
 
 struct Model {
   Options o;
-  std::vector<dit::BlockWeights> weights;
+  std::vector<dit::BlockMatrices> weights;
+  std::vector<dit::BlockBiases> biases;
   std::vector<dit::BlockModulation> modulation;  // of one step
   std::vector<__nv_bfloat16*> k, v;              // of cross blocks
   std::vector<int> keys;
   float* x = nullptr;
-  std::byte* packed = nullptr;
+  std::vector<std::byte*> packed;
   float* vectors = nullptr;
   std::vector<std::byte*> context;
   std::byte* workspace = nullptr;
@@ -216,13 +217,13 @@ Model made_model(const Options& o) {
                          .v_w = self ? made_bf16(kSquare, seed + 2, narrow) : nullptr,
                          .out_w = made_bf16(kSquare, seed + 3, narrow),
                          .up_w = made_bf16(kFeed, seed + 4, narrow),
-                         .down_w = made_bf16(kFeed, seed + 5, wide),
-                         .q_b = made_f32(dit::kWidth, seed + 6, 0.1F),
-                         .k_b = self ? made_f32(dit::kWidth, seed + 7, 0.1F) : nullptr,
-                         .v_b = self ? made_f32(dit::kWidth, seed + 8, 0.1F) : nullptr,
-                         .out_b = made_f32(dit::kWidth, seed + 9, 0.1F),
-                         .up_b = made_f32(dit::kHidden, seed + 10, 0.1F),
-                         .down_b = made_f32(dit::kWidth, seed + 11, 0.1F)});
+                         .down_w = made_bf16(kFeed, seed + 5, wide)});
+    m.biases.push_back({.q_b = made_f32(dit::kWidth, seed + 6, 0.1F),
+                        .k_b = self ? made_f32(dit::kWidth, seed + 7, 0.1F) : nullptr,
+                        .v_b = self ? made_f32(dit::kWidth, seed + 8, 0.1F) : nullptr,
+                        .out_b = made_f32(dit::kWidth, seed + 9, 0.1F),
+                        .up_b = made_f32(dit::kHidden, seed + 10, 0.1F),
+                        .down_b = made_f32(dit::kWidth, seed + 11, 0.1F)});
     m.modulation.push_back({.scale = made_f32(dit::kWidth, seed + 12, 0.3F),
                             .shift = made_f32(dit::kWidth, seed + 13, 0.3F)});
     if (!self) {
@@ -233,18 +234,20 @@ Model made_model(const Options& o) {
     }
   }
   m.x = made_f32(size_t(o.tokens) * dit::kWidth, 7, 1.7F, 0.3F);
-  m.packed = device_array<std::byte>(dit::weight_bytes(o.blocks));
   m.vectors = device_array<float>(dit::vector_floats(o.blocks));
   m.workspace = device_array<std::byte>(dit::workspace(dit::token_tiles(o.tokens)).bytes);
+  dit::Contexts contexts{};
   for (int b = 0; b < o.blocks; ++b) {
-    CHECK(dit::pack_block(m.weights[b], b, o.blocks, m.packed, nullptr));
-    CHECK(dit::fold_block(m.weights[b], m.modulation[b], b, m.vectors, nullptr));
-    if (dit::is_cross(b)) {
-      auto* p = device_array<std::byte>(dit::context_bytes(m.keys[b / 2]));
-      CHECK(dit::pack_context(m.k[b / 2], m.v[b / 2], m.keys[b / 2], p, nullptr));
-      m.context.push_back(p);
+    const bool cross = dit::is_cross(b);
+    m.packed.push_back(device_array<std::byte>(dit::block_bytes(cross)));
+    CHECK(dit::pack_block(m.weights[b], cross, m.packed[b], nullptr));
+    CHECK(dit::fold_block(m.packed[b], m.biases[b], m.modulation[b], b, m.vectors, nullptr));
+    if (cross) {
+      m.context.push_back(device_array<std::byte>(dit::context_bytes(m.keys[b / 2])));
+      contexts.of[b / 2] = {m.k[b / 2], m.v[b / 2], m.context[b / 2], m.keys[b / 2]};
     }
   }
+  CHECK(dit::pack_contexts(contexts, o.blocks / 2, nullptr));
   CHECK(dit::prepare_workspace(m.workspace, o.tokens, nullptr));
   CHECK(cudaDeviceSynchronize());
   return m;
@@ -269,23 +272,24 @@ std::vector<float> reference(const Model& m, bool rounded) {
   };
   constexpr int kD = dit::kWidth;
   for (int b = 0; b < m.o.blocks; ++b) {
-    const dit::BlockWeights& w = m.weights[b];
+    const dit::BlockMatrices& w = m.weights[b];
+    const dit::BlockBiases& bias = m.biases[b];
     reference_norm<<<t, 32>>>(x, m.modulation[b].scale, m.modulation[b].shift, 1e-5F, n, rounded);
-    linear(n, w.q_w, w.q_b, kD, kD, false, nullptr, q);
+    linear(n, w.q_w, bias.q_b, kD, kD, false, nullptr, q);
     int keys = t;
     if (dit::is_cross(b)) {
       keys = m.keys[b / 2];
       widen<<<256, 256>>>(m.k[b / 2], size_t(keys) * kD, k);
       widen<<<256, 256>>>(m.v[b / 2], size_t(keys) * kD, v);
     } else {
-      linear(n, w.k_w, w.k_b, kD, kD, false, nullptr, k);
-      linear(n, w.v_w, w.v_b, kD, kD, false, nullptr, v);
+      linear(n, w.k_w, bias.k_b, kD, kD, false, nullptr, k);
+      linear(n, w.v_w, bias.v_b, kD, kD, false, nullptr, v);
     }
     reference_attention<<<dim3(dit::kHeads, t), 32>>>(q, k, v, keys, o, rounded);
-    linear(o, w.out_w, w.out_b, kD, kD, false, x, x);
+    linear(o, w.out_w, bias.out_b, kD, kD, false, x, x);
     reference_norm<<<t, 32>>>(x, nullptr, nullptr, 1e-5F, n, rounded);
-    linear(n, w.up_w, w.up_b, kD, dit::kHidden, true, nullptr, h);
-    linear(h, w.down_w, w.down_b, dit::kHidden, kD, false, x, x);
+    linear(n, w.up_w, bias.up_b, kD, dit::kHidden, true, nullptr, h);
+    linear(h, w.down_w, bias.down_b, dit::kHidden, kD, false, x, x);
   }
   CHECK(cudaDeviceSynchronize());
   std::vector<float> out(size);
@@ -313,7 +317,8 @@ double relative_error(const std::vector<float>& a, const std::vector<float>& b) 
 
 dit::StackArguments arguments(const Model& m, float* out) {
   dit::StackArguments a{};
-  a.weights = m.packed, a.vectors = m.vectors, a.x = m.x, a.out = out, a.workspace = m.workspace;
+  std::copy(m.packed.begin(), m.packed.end(), a.weights);
+  a.vectors = m.vectors, a.x = m.x, a.out = out, a.workspace = m.workspace;
   for (size_t i = 0; i < m.context.size(); ++i) {
     a.context[i] = m.context[i], a.context_tokens[i] = m.keys[i];
   }
@@ -390,7 +395,10 @@ void time_steps(const Model& m, int steps, int in_flight, int pace, float* out,
   }
   std::sort(times.begin(), times.end());
   const double median = times[times.size() / 2];
-  const double bytes = static_cast<double>(dit::weight_bytes(m.o.blocks)) * steps;
+  double bytes = 0;
+  for (int b = 0; b < m.o.blocks; ++b) {
+    bytes += static_cast<double>(dit::block_bytes(dit::is_cross(b))) * steps;
+  }
   std::printf(
       "{\"time\":\"dit_stack\",\"tokens\":%d,\"blocks\":%d,\"steps\":%d,\"image\":%d,"
       "\"text\":%d,\"in_flight\":%d,\"pace\":%d,\"replays\":%d,\"ms_median\":%.4f,\"ms_p99\":%.4f,"

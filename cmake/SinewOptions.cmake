@@ -25,6 +25,9 @@ add_compile_options(
 if(SINEW_WERROR)
   add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  add_compile_options($<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-Wno-restrict>)  # false at -O3: GCC PR105651
+endif()
 if(SINEW_SANITIZE)
   add_compile_options(
     "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${SINEW_SANITIZE};-fno-sanitize-recover=all;-fno-omit-frame-pointer>")

@@ -72,7 +72,8 @@ part golden "$bin/tests/policy/policy_golden_test"
 part steady_state "$bin/tests/policy/policy_steady_state_test"
 part program_golden "$bin/tests/end_to_end/end_to_end_test" '--gtest_filter=*Infer*'
 part policy_on_gpu "$bin/tests/policy/policy_cuda_test"
-SINEW_TEST_LOWERING=fused part golden_fused "$bin/tests/policy/policy_golden_test"
+SINEW_TEST_LOWERING=leaf part golden_leaf "$bin/tests/policy/policy_golden_test"
+SINEW_TEST_LOWERING=leaf part policy_on_gpu_leaf "$bin/tests/policy/policy_cuda_test"
 tail_lines=30 part fused_prefill "$bin/sinew_prefill" check
 tail_lines=10 part fused_denoising "$bin/sinew_bench_dit_stack" --bits 20 --replays 50
 if ((quick)); then

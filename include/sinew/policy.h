@@ -35,8 +35,8 @@ struct PolicyOptions {
   std::string rope_inv_freq = "auto";
   uint64_t seed = 42;
   int threads = 0;  // 0: physical cores
-  // fused | leaf: composites whole where the device has a kernel for them, or op by op. auto: fused
-  // on a CPU, leaf on a GPU.
+  // fused | leaf: composites whole where the device has a kernel for them, or op by op. auto:
+  // fused.
   std::string lowering = "auto";
   // Of the GPU's free memory, how much may be taken.
   double gpu_mem_fraction = 0.95;

@@ -48,8 +48,8 @@ void declare_model(FlagList& flags, ModelOptions& model) {
   flags.add("threads", &policy.threads, "CPU threads; 0: physical cores").at_least(0);
   flags
       .add("lowering", &policy.lowering,
-           "fused: kernels that run whole blocks; leaf: op by op, slower; auto: fused on a CPU, "
-           "leaf on a GPU")
+           "fused (auto): kernels that run whole blocks where the device has them; leaf: op by op, "
+           "slower")
       .choices({"auto", "fused", "leaf"});
   flags.add("gpu-mem-fraction", &policy.gpu_mem_fraction,
             "of the GPU's free memory, how much may be taken: more than 0, at most 1");

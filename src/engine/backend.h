@@ -81,9 +81,7 @@ class Backend {
   virtual MemoryUse memory() const = 0;
 };
 
-// Whether composites are run whole where a kernel does so (kFused), or leaf op by leaf op. kAuto:
-// whole on a CPU; on a GPU leaf by leaf until the whole suite of scripts/device.sh has passed with
-// fused kernels inside the engine (docs/measurements.md).
+// Whether composites are run whole where a kernel does so (kAuto, kFused), or leaf op by leaf op.
 enum class LoweringChoice : uint8_t { kAuto, kLeaf, kFused };
 
 struct CudaOptions {

@@ -47,8 +47,8 @@ Result<ops::Plan> Session::passed_plan(const PlanKey& key, int stage) const {
     SINEW_TRY(ops::assign_precision(plan, options_.precision));
   }
   if (stage >= 3) {
-    SINEW_TRY(
-        ops::select(plan, backend_->leaf_rows(), backend_->composite_rows(), backend_->device()));
+    SINEW_TRY(ops::select(plan, backend_->leaf_rows(), backend_->composite_rows(),
+                          backend_->device(), options_.keep_sites));
   }
   if (stage >= 4) {
     ops::place(plan, options_.keep_sites);
@@ -95,6 +95,7 @@ MemoryUse Session::memory() const {
     const MemoryUse own = executable.program_->memory();
     use.arena_bytes += own.arena_bytes;
     use.constant_bytes += own.constant_bytes;
+    use.workspace_bytes += own.workspace_bytes;
     use.staging_bytes += own.staging_bytes;
   }
   return use;

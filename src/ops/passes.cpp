@@ -62,14 +62,16 @@ std::optional<std::string> site_inside(const Plan& plan, const CompositeCall& co
 
 // The outermost composite that begins exactly at `step` and is accepted whole, or -1.
 int32_t select_composite(const Plan& plan, int32_t step, std::span<const CompositeRow> rows,
-                         Call& call) {
+                         bool keep_sites, Call& call) {
   for (size_t c = 0; c < plan.composites.size();
        ++c) {  // outer composites are recorded before their parts
     const CompositeCall& composite = plan.composites[c];
     if (composite.first_step != step || composite.end_step <= step) {
       continue;
     }
-    if (const std::optional<std::string> inside = site_inside(plan, composite)) {
+    const std::optional<std::string> inside =
+        keep_sites ? site_inside(plan, composite) : std::nullopt;
+    if (inside) {
       call.refusals.push_back(fmt::format("{}: its {} is a site", composite.name, *inside));
       continue;
     }
@@ -246,13 +248,13 @@ Status assign_precision(Plan& plan, Precision precision) {
 }
 
 Status select(Plan& plan, std::span<const LeafRow> leaves, std::span<const CompositeRow> composites,
-              const DeviceCaps& device) {
+              const DeviceCaps& device, bool keep_sites) {
   plan.device = device;
   plan.once_calls.clear();
   plan.calls.clear();
   for (int32_t step = 0; step < static_cast<int32_t>(plan.steps.size());) {
     Call call;
-    if (select_composite(plan, step, composites, call) < 0) {
+    if (select_composite(plan, step, composites, keep_sites, call) < 0) {
       std::vector<std::string> refusals = std::move(call.refusals);
       SINEW_ASSIGN(call, select_leaf(plan, step, leaves));
       call.refusals.insert(call.refusals.begin(), refusals.begin(), refusals.end());

@@ -47,9 +47,10 @@ Status assign_precision(Plan& plan, Precision precision);
 
 // Pass 3. Walks composites from the outside in: the first row that accepts takes the whole range,
 // else its parts are looked at; a leaf without an accepting row is kUnsupported, naming op, model
-// line and every refusal. Rows find `device` in the plan that they are asked about.
+// line and every refusal. Rows find `device` in the plan that they are asked about. With
+// `keep_sites` a composite with a site inside is taken apart, so that the site has memory.
 Status select(Plan& plan, std::span<const LeafRow> leaves, std::span<const CompositeRow> composites,
-              const DeviceCaps& device = {});
+              const DeviceCaps& device = {}, bool keep_sites = true);
 
 // Pass 4. Liveness over the calls, then offsets in the arena (64-byte aligned, first fit by
 // decreasing size; no two live values overlap, which is checked) and in the constants. Inputs and

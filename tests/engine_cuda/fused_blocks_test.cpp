@@ -2,9 +2,11 @@
 // GPU is needed to ask), and on a GPU the result against the CPU in f32.
 #include "engine_cuda/plans.h"
 #include "kernels/cuda/kernel.h"
+#include "model/blocks/dit_stack.h"
 #include "model/blocks/lm_block.h"
 #include "model/blocks/vit_block.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -121,9 +123,73 @@ ops::Plan record_language() {
   return b.take();
 }
 
+// Two denoising steps over the same context, of the only width that the stack's kernel is made for.
+ops::Plan record_diffusion(int64_t tokens, int64_t width) {
+  constexpr int64_t kBlocks = 4;
+  constexpr int64_t kContext = 111;
+  Builder b;
+  const Value x = b.real_input("x", {tokens, width});
+  const Value context = b.real_input("context", {kContext, 256});
+  std::vector<model::DitBlockWeights> weights;
+  std::vector<model::KeyValue> key_values;
+  for (int64_t i = 0; i < kBlocks; ++i) {
+    const auto vector = [&](const char* name, int64_t n) {
+      return b.weight(fmt::format("{}{}", name, i), {n});
+    };
+    const auto matrix = [&](const char* name, int64_t n, int64_t k) {
+      return b.weight(fmt::format("{}{}", name, i), {n, k});
+    };
+    const int64_t from = i % 2 == 0 ? 256 : width;
+    weights.push_back({.q_w = matrix("q", width, width),
+                       .q_b = vector("qb", width),
+                       .k_w = matrix("k", width, from),
+                       .k_b = vector("kb", width),
+                       .v_w = matrix("v", width, from),
+                       .v_b = vector("vb", width),
+                       .out_w = matrix("out", width, width),
+                       .out_b = vector("outb", width),
+                       .up_w = matrix("up", 4 * width, width),
+                       .up_b = vector("upb", 4 * width),
+                       .down_w = matrix("down", width, 4 * width),
+                       .down_b = vector("downb", width)});
+    key_values.push_back(b.stage("action", [&] {
+      return i % 2 == 0 ? model::cross_key_value(b, context, weights.back()) : model::KeyValue{};
+    }));
+  }
+  Value y = x;
+  for (int step = 0; step < 2; ++step) {
+    const auto modulations = b.once([&] {
+      std::vector<model::Modulation> made;
+      for (int64_t i = 0; i < kBlocks; ++i) {
+        const auto half = [&](const char* name) {
+          const Value time = b.time_sinusoid(
+              {.form = ops::SinusoidForm::kCosSinInclusive, .time = 250 * step, .half = 8});
+          return b.reshape(b.linear(time, b.weight(fmt::format("{}{}", name, i), {width, 16}), {}),
+                           {width});
+        };
+        made.push_back({.scale = half("scale"), .shift = half("shift")});
+      }
+      return made;
+    });
+    y = b.stage(fmt::format("denoise{}", step), [&] {
+      return model::dit_stack(
+          b,
+          {.x = y,
+           .modulations = modulations,
+           .context = key_values,
+           .w = weights,
+           .heads = width / 48,
+           .epsilon = 1e-5F},
+          [&](size_t i, Value rows) { b.site(fmt::format("step{}.block{}", step, i), rows); });
+    });
+  }
+  b.output(y);
+  return b.take();
+}
+
 // The lowerings that a device of this compute capability would run.
-std::vector<std::string> lowerings(ops::Plan plan, ops::Precision precision,
-                                   int compute_capability) {
+std::vector<std::string> lowerings(ops::Plan plan, ops::Precision precision, int compute_capability,
+                                   bool keep_sites = false) {
   std::vector<ops::LeafRow> leaves;
   for (const cuda::CudaRow& row : cuda::cuda_rows()) {
     leaves.push_back(row.row);
@@ -134,9 +200,13 @@ std::vector<std::string> lowerings(ops::Plan plan, ops::Precision precision,
   }
   ops::fold_once(plan);
   EXPECT_TRUE(ops::assign_precision(plan, precision).ok());
-  const Status selected = ops::select(
-      plan, leaves, composites,
-      {.compute_capability = compute_capability, .multiprocessors = 132, .l2_bytes = 1 << 20});
+  const Status selected = ops::select(plan, leaves, composites,
+                                      {.compute_capability = compute_capability,
+                                       .multiprocessors = 132,
+                                       .block_shared_bytes = 232448,
+                                       .l2_bytes = 1 << 20,
+                                       .has_own_code = true},
+                                      keep_sites);
   EXPECT_TRUE(selected.ok()) << selected.message();
   std::vector<std::string> names;
   for (const ops::Call& call : plan.calls) {
@@ -165,16 +235,34 @@ TEST(FusedBlocks, AreTakenApartWhereTheKernelsDoNotFit) {
       << "heads of 96";
 }
 
-std::vector<float> result_of(ops::Plan plan, Backend& backend, ops::Precision precision) {
-  const MadeUpWeights weights(plan);
+TEST(FusedBlocks, ADenoisingStepIsOneCallOnHopper) {
+  const auto is_stack = testing::Eq("cuda:dit_stack");
+  EXPECT_THAT(lowerings(record_diffusion(17, 1536), ops::Precision::kBf16, 90),
+              testing::ElementsAre("cuda:linear", "cuda:linear", "cuda:linear", "cuda:linear",
+                                   is_stack, is_stack));
+  for (const auto& names : {lowerings(record_diffusion(17, 1536), ops::Precision::kBf16, 89),
+                            lowerings(record_diffusion(17, 1536), ops::Precision::kFp32, 90),
+                            lowerings(record_diffusion(57, 1536), ops::Precision::kBf16, 90),
+                            lowerings(record_diffusion(17, 96), ops::Precision::kBf16, 90),
+                            lowerings(record_diffusion(17, 1536), ops::Precision::kBf16, 90,
+                                      /*keep_sites=*/true)}) {
+    EXPECT_THAT(names, testing::Not(testing::Contains(is_stack)));
+  }
+}
+
+std::vector<float> result_of(ops::Plan plan, const WeightSource& weights, Backend& backend,
+                             ops::Precision precision) {
   test::pass(plan, backend, precision);
   auto program = backend.bind(plan, weights);
   EXPECT_TRUE(program.ok()) << program.status().message();
   std::mt19937 engine(7);
   std::normal_distribution<float> normal;
-  for (float& x : program.value()->view(plan.inputs[0]).as<float>()) {
-    x = normal(engine);
+  for (const Value input : plan.inputs) {
+    for (float& x : program.value()->view(input).as<float>()) {
+      x = normal(engine);
+    }
   }
+  EXPECT_TRUE(program.value()->run({}).ok());  // the second finds what the first left
   const Status ran = program.value()->run({});
   EXPECT_TRUE(ran.ok()) << ran.message();
   const auto values = program.value()->view(plan.outputs[0]).as<float>();
@@ -185,11 +273,13 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
   if (!test::has_gpu()) {
     GTEST_SKIP() << "no GPU: " << cuda_system().problem;
   }
-  const auto cpu = make_cpu_backend(2);
-  for (const auto& plan : {record_vision(4), record_language()}) {
+  for (const auto& plan : {record_vision(4), record_language(), record_diffusion(17, 1536),
+                           record_diffusion(51, 1536)}) {
+    const MadeUpWeights weights(plan);  // backends know parameters by their address
+    const auto cpu = make_cpu_backend(2);
     const auto gpu = make_cuda_backend({.lowering = LoweringChoice::kFused}).value();
-    const std::vector<float> expected = result_of(plan, *cpu, ops::Precision::kFp32);
-    const std::vector<float> got = result_of(plan, *gpu, ops::Precision::kBf16);
+    const std::vector<float> expected = result_of(plan, weights, *cpu, ops::Precision::kFp32);
+    const std::vector<float> got = result_of(plan, weights, *gpu, ops::Precision::kBf16);
     ASSERT_EQ(got.size(), expected.size());
     double difference = 0;
     double norm = 0;
@@ -200,7 +290,7 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
     }
     // Full-size layers: 1.4e-3 and 1.9e-3 (docs/performance.md); a chain in bf16 twice that.
     EXPECT_LT(std::sqrt(difference / norm), 4e-3);
-    EXPECT_EQ(got, result_of(plan, *gpu, ops::Precision::kBf16)) << "the same bits again";
+    EXPECT_EQ(got, result_of(plan, weights, *gpu, ops::Precision::kBf16)) << "the same bits again";
   }
 }
 

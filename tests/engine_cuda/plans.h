@@ -46,8 +46,8 @@ inline void pass(ops::Plan& plan, const Backend& backend, ops::Precision precisi
   ops::fold_once(plan);
   const Status assigned = ops::assign_precision(plan, precision);
   ASSERT_TRUE(assigned.ok()) << assigned.message();
-  const Status selected =
-      ops::select(plan, backend.leaf_rows(), backend.composite_rows(), backend.device());
+  const Status selected = ops::select(plan, backend.leaf_rows(), backend.composite_rows(),
+                                      backend.device(), /*keep_sites=*/false);
   ASSERT_TRUE(selected.ok()) << selected.message();
   ops::place(plan, /*keep_sites=*/false);
 }

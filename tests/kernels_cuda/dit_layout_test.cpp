@@ -48,6 +48,24 @@ TEST(DitLayout, EveryWeightOfASelfBlockIsStreamedOnce) {
   }
 }
 
+TEST(DitLayout, ARunIsFoundWhereItWasPacked) {
+  for (const bool cross : {true, false}) {
+    int64_t at = 0;
+    for (int cta = 0; cta < kCtas; ++cta) {
+      for (int stage = 0; stage < block_stages(cross); ++stage) {
+        for (int group = 0; group < 3; ++group) {
+          for (int run = 0; run < kShareBytes / 16; ++run, ++at) {
+            const WeightRun w = weight_at(cross, cta, stage, group, run);
+            if (w.matrix != Matrix::kOut && w.matrix != Matrix::kDown) {
+              ASSERT_EQ(run_of(cross, w), at);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(DitLayout, CrossBlocksStreamNoKeysAndValues) {
   const std::vector<Coverage> found = cover(true);
   for (size_t i = 0; i < found.size(); ++i) {
@@ -90,7 +108,8 @@ TEST(DitLayout, AStepOfTheTrueModelReadsItsWeightsOnce) {
   // 16 x (q, k, v) and 16 x q, 32 x (out, up, down)
   constexpr size_t kSquare = size_t{kWidth} * kWidth * 2;
   constexpr size_t kFeed = size_t{kWidth} * kHidden * 2;
-  EXPECT_EQ(weight_bytes(32), (16 * 3 + 16 + 32) * kSquare + 32 * 2 * kFeed);
+  EXPECT_EQ(16 * (block_bytes(true) + block_bytes(false)),
+            (16 * 3 + 16 + 32) * kSquare + 32 * 2 * kFeed);
 }
 
 TEST(DitLayout, ContextsArePaddedToStages) {

@@ -4,6 +4,7 @@
 #include "base/thread_pool.h"
 #include "engine/backend.h"
 #include "engine/cuda/device.h"
+#include "engine/cuda/kept_memory.h"
 #include "engine/cuda/memory.h"
 #include "engine/cuda/weight_store.h"
 #include "kernels/cuda/blas_lt.h"
@@ -153,7 +154,8 @@ class EveryOpOnCuda : public testing::Test {
       step.dsts.push_back({results.emplace_back(nullptr, bytes).data(), c.dst_dtype, shape});
     }
     DeviceWeightStore weights;
-    const MakeContext context{.weights = weights, .blas = *blas_, .device = caps_};
+    ProgramMemory kept;
+    const MakeContext context{.weights = weights, .kept = kept, .blas = *blas_, .device = caps_};
     EXPECT_TRUE(row->make(step, context).ok()) << c.name;  // only asks for its parameters
     const Status filled = weights.fill(*uploader_);
     EXPECT_TRUE(filled.ok()) << filled.message();

@@ -3,6 +3,7 @@
 #include "engine/backend.h"
 #include "engine/cuda/memory.h"
 #include "support/golden_case.h"
+#include "support/test_device.h"
 
 #include "sinew/policy.h"
 
@@ -32,7 +33,8 @@ class PolicyOnCuda : public testing::TestWithParam<const char*> {
     return {.model_path = (kGolden / "nano/checkpoint").string(),
             .embodiment_tag = "new_embodiment",
             .device = "cuda",
-            .precision = GetParam()};
+            .precision = GetParam(),
+            .lowering = test::test_lowering()};
   }
 
   std::vector<float> act(Policy& policy, const std::string& text) {

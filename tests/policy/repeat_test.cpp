@@ -68,7 +68,8 @@ TEST_P(RepeatTest, DumpingSitesChangesNoBit) {
                               .device = test::test_device(),
                               .precision = GetParam(),
                               .denoising_steps = golden_.denoising_steps,
-                              .threads = 2});
+                              .threads = 2,
+                              .lowering = test::test_lowering()});
   ASSERT_TRUE(policy.ok()) << policy.status().message();
   std::vector<Observation> observations;
   for (const test::GoldenSample& sample : golden_.samples) {

@@ -30,7 +30,8 @@ class SteadyStateTest : public testing::TestWithParam<const char*> {
     policy_ = Policy::load({.model_path = "tests/golden/nano/checkpoint",
                             .embodiment_tag = "new_embodiment",
                             .device = test::test_device(),
-                            .precision = GetParam()})
+                            .precision = GetParam(),
+                            .lowering = test::test_lowering()})
                   .value();
   }
 

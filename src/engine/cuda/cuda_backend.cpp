@@ -66,7 +66,7 @@ class CudaBackend final : public engine::Backend {
     for (const CudaRow& row : cuda_rows()) {
       rows_.push_back(row.row);
     }
-    if (options.lowering == engine::LoweringChoice::kFused) {
+    if (options.lowering != engine::LoweringChoice::kLeaf) {
       for (const CudaCompositeRow& row : cuda_composite_rows()) {
         composite_rows_.push_back(row.row);
       }
@@ -143,7 +143,8 @@ class CudaBackend final : public engine::Backend {
     }
     size_t same_workspace = 0;
     SINEW_TRY(make_all(plan, weights, plan.calls, *program, weights_, same_workspace, &*program));
-    if (weights_.missing_bytes() > 0 || same_workspace > workspace_.size_bytes()) {
+    if (weights_.missing_bytes() > 0 || same_workspace > workspace_.size_bytes() ||
+        program->kept().bytes() != program->kept().allocated_bytes()) {
       return internal_error("kernels asked for other memory when made again");
     }
     SINEW_TRY(program->prepare());
@@ -161,9 +162,10 @@ class CudaBackend final : public engine::Backend {
   }
 
   Result<std::unique_ptr<Kernel>> make(const ops::Plan& plan, const engine::WeightSource& weights,
-                                       const ops::Call& call, const CudaProgram& program,
+                                       const ops::Call& call, CudaProgram& program,
                                        DeviceWeightStore& store) {
-    const MakeContext context{.weights = store, .blas = *blas_, .device = caps_};
+    const MakeContext context{
+        .weights = store, .kept = program.kept(), .blas = *blas_, .device = caps_};
     const std::vector<BoundStep> steps = engine::bind_call(
         plan, call, weights, [&](ops::Value root) { return program.address(root); });
     const auto row = static_cast<size_t>(call.row);
@@ -177,7 +179,7 @@ class CudaBackend final : public engine::Backend {
 
   // Makes every kernel and notes the largest workspace; gives them to `into` if there is one.
   Status make_all(const ops::Plan& plan, const engine::WeightSource& weights, const Calls& calls,
-                  const CudaProgram& program, DeviceWeightStore& store, size_t& workspace_bytes,
+                  CudaProgram& program, DeviceWeightStore& store, size_t& workspace_bytes,
                   CudaProgram* into = nullptr) {
     for (const ops::Call& call : calls) {
       SINEW_ASSIGN(std::unique_ptr<Kernel> kernel, make(plan, weights, call, program, store));
@@ -190,19 +192,19 @@ class CudaBackend final : public engine::Backend {
   }
 
   // Before anything is allocated or uploaded: what is needed against what is free.
-  Status check_memory(const ops::Plan& plan, const CudaProgram& program,
+  Status check_memory(const ops::Plan& plan, CudaProgram& program,
                       const DeviceWeightStore& once_weights, size_t workspace_bytes) {
     size_t free = 0;
     size_t total = 0;
     SINEW_TRY(call_status(cudaMemGetInfo(&free, &total), "asking for free memory"));
     Need need;
     need.arena = plan.arena_bytes > arena_.size_bytes() ? plan.arena_bytes : 0;
-    need.workspace = workspace_bytes > workspace_.size_bytes() ? workspace_bytes : 0;
+    const bool grows = workspace_bytes > workspace_.size_bytes();
+    need.workspace = (grows ? workspace_bytes : 0) + program.kept().bytes();
     // A region that grows is freed first.
-    free += (need.arena > 0 ? arena_.size_bytes() : 0) +
-            (need.workspace > 0 ? workspace_.size_bytes() : 0);
+    free += (need.arena > 0 ? arena_.size_bytes() : 0) + (grows ? workspace_.size_bytes() : 0);
     need.weights = weights_.missing_bytes();
-    need.constants = const_cast<CudaProgram&>(program).once().missing_bytes();
+    need.constants = program.once().missing_bytes();
     need.exchange = program.exchange_device_bytes();
     // The parameters of once-steps are gone before the others come.
     const size_t once_loading = once_weights.missing_bytes() + once_weights.unpacked_bytes();
@@ -244,7 +246,7 @@ class CudaBackend final : public engine::Backend {
 
   // Once-steps whose results are not there, with parameters that are gone afterwards.
   Status run_once(const ops::Plan& plan, const engine::WeightSource& weights, const Calls& calls,
-                  const CudaProgram& program, DeviceWeightStore& store,
+                  CudaProgram& program, DeviceWeightStore& store,
                   std::optional<Uploader>& uploader) {
     if (calls.empty()) {
       return {};

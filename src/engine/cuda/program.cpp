@@ -73,7 +73,7 @@ Status CudaProgram::allocate() {
                                                 "inputs and outputs"));
   SINEW_ASSIGN(exchange_, DeviceBuffer::allocate(exchange_device_bytes(), "inputs and outputs"));
   SINEW_ASSIGN(done_, make_event(/*has_time=*/false));
-  return {};
+  return kept_.allocate();
 }
 
 std::byte* CudaProgram::address(ops::Value root) const {
@@ -180,9 +180,24 @@ Result<Graph> CudaProgram::capture(bool with_events) const {
   return graph;
 }
 
+Status CudaProgram::prepare_kernels() {
+  for (const std::vector<BoundCall>& stage : stages_) {
+    for (const BoundCall& call : stage) {
+      Status status = call.kernel->prepare(machine_.stream);
+      if (!status.ok()) {
+        return std::move(status).with(call_text(plan_, *call.call));
+      }
+    }
+  }
+  return {};
+}
+
 Status CudaProgram::prepare() {
   is_captured_ = false;
-  Status status = enqueue_all(/*with_events=*/false, /*is_checked=*/!machine_.captures);
+  Status status = prepare_kernels();
+  if (status.ok()) {
+    status = enqueue_all(/*with_events=*/false, /*is_checked=*/!machine_.captures);
+  }
   if (status.ok()) {
     status = call_status(cudaStreamSynchronize(machine_.stream), "the first run");
   }
@@ -302,7 +317,9 @@ Result<ConstTensorView> CudaProgram::read(ops::Value value) {
 }
 
 engine::MemoryUse CudaProgram::memory() const {
-  return {.arena_bytes = exchange_.size_bytes(), .staging_bytes = staging_.size_bytes()};
+  return {.arena_bytes = exchange_.size_bytes(),
+          .workspace_bytes = kept_.allocated_bytes(),
+          .staging_bytes = staging_.size_bytes()};
 }
 
 }  // namespace sinew::cuda

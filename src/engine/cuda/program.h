@@ -4,6 +4,7 @@
 
 #include "engine/backend.h"
 #include "engine/cuda/handles.h"
+#include "engine/cuda/kept_memory.h"
 #include "engine/cuda/memory.h"
 #include "engine/cuda/once_store.h"
 #include "kernels/cuda/kernel.h"
@@ -31,7 +32,7 @@ class CudaProgram final : public engine::Program {
   // `machine` outlives the program; `plan` too.
   CudaProgram(const ops::Plan& plan, Machine& machine, OnceStore::User once);
 
-  // Allocates the exchange memory.
+  // Allocates the exchange memory and what kernels keep.
   Status allocate();
 
   // Bytes of the exchange memory: on the host, and beside it on the device.
@@ -41,6 +42,10 @@ class CudaProgram final : public engine::Program {
 
   OnceStore::User& once() { return once_; }
 
+  ProgramMemory& kept() { return kept_; }
+
+  const ProgramMemory& kept() const { return kept_; }
+
   // Where a value that owns memory lies, for makers; placeholders before allocate() and before the
   // machine has an arena. nullptr: a composite keeps it to itself.
   std::byte* address(ops::Value root) const;
@@ -48,8 +53,8 @@ class CudaProgram final : public engine::Program {
   // Kernels in the order of plan.calls.
   void add(const ops::Call& call, std::unique_ptr<Kernel> kernel);
 
-  // Runs once uncaptured, so that all code is on the device, and captures the graph. A capture that
-  // fails is said, and runs are uncaptured from then on.
+  // Lets kernels fill what they keep, runs once uncaptured, so that all code is on the device, and
+  // captures the graph. A capture that fails is said, and runs are uncaptured from then on.
   Status prepare();
 
   Status run(std::span<double> stage_ms) override;
@@ -70,12 +75,14 @@ class CudaProgram final : public engine::Program {
   Status enqueue_all(bool with_events, bool is_checked) const;
   Result<Graph> capture(bool with_events) const;
   Status read_times(std::span<double> stage_ms) const;
+  Status prepare_kernels();
   Status prepare_timing();
   Status failed(Status status);
 
   const ops::Plan& plan_;
   Machine& machine_;
   OnceStore::User once_;
+  ProgramMemory kept_;
   std::vector<std::vector<BoundCall>> stages_;
   std::vector<std::pair<ops::Value, size_t>> exchanged_;  // inputs, then outputs: offset
   size_t input_bytes_ = 0;                                // of exchange memory

@@ -12,8 +12,10 @@
 #include "sinew/result.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 namespace sinew::cuda {
 
@@ -29,6 +31,10 @@ class Kernel {
   // all kernels of a session, which run one after the other. Its contents are undefined at entry.
   virtual size_t workspace_bytes() const { return 0; }
 
+  // Enqueues what it needs in the memory that it keeps (KeptMemory): once, when parameters and
+  // once-values are there, before anything else of it is enqueued.
+  virtual Status prepare(Stream /*stream*/) { return {}; }
+
   // Puts the work on the stream. Called once into a graph capture, or before every run: it may
   // launch kernels and enqueue memsets and copies, always the same ones in the same order, and do
   // nothing else: no allocation, no synchronisation, no work of the host that a replay would miss.
@@ -36,9 +42,27 @@ class Kernel {
   virtual Status enqueue(Stream stream, std::byte* workspace) = 0;
 };
 
+// Device memory that the kernels of one program keep from run to run, beside the parameters, which
+// all programs share. As with those (weights.h), kernels are made twice, and addresses of the first
+// time are placeholders.
+class KeptMemory {
+ public:
+  struct Part {
+    std::byte* data = nullptr;  // 256-byte aligned
+    bool is_new = false;        // nobody asked for it before: who did fills it
+  };
+
+  virtual ~KeptMemory() = default;
+
+  // Equal names (static) and keys (what is kept depends on: a number, an address) get the same
+  // memory.
+  virtual Part part(std::string_view name, int64_t key, size_t bytes) = 0;
+};
+
 // What makers are lent; all of it outlives the kernels.
 struct MakeContext {
   WeightStore& weights;
+  KeptMemory& kept;
   BlasLt& blas;
   const ops::DeviceCaps& device;
 };

@@ -68,6 +68,7 @@ constexpr std::array kRows = {
 constexpr std::array kCompositeRows = {
     CudaCompositeRow{{"vit_block", 1, "cuda:vit_block", refuse_vit_block}, make_vit_block},
     CudaCompositeRow{{"lm_block", 1, "cuda:lm_block", refuse_lm_block}, make_lm_block},
+    CudaCompositeRow{{"dit_stack", 1, "cuda:dit_stack", refuse_dit_stack}, make_dit_stack},
     CudaCompositeRow{{"linear_activation", 1, "cuda:linear_activation", refuse_fused_linear},
                      make_fused_linear},
     CudaCompositeRow{{"linear_residual", 1, "cuda:linear_residual", refuse_fused_linear},

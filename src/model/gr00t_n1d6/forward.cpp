@@ -3,6 +3,7 @@
 #include "model/gr00t_n1d6/forward.h"
 
 #include "base/check.h"
+#include "model/blocks/dit_stack.h"
 #include "model/gr00t_n1d6/weights.h"
 #include "ops/builder.h"
 
@@ -181,16 +182,14 @@ Value velocity(Builder& b, const Config& c, int64_t step, Value actions, Value s
   }
   Value x = b.concat_rows(state_features, tokens);  // [state + k, d]
   site("dit.in", x);
-  const auto epsilon = static_cast<float>(c.dit.epsilon);
-  for (size_t i = 0; i < w.dit.blocks.size(); ++i) {
-    x = dit_block(b, {.x = x,
-                      .modulation = constants.modulations[i],
-                      .context = context[i],
-                      .w = w.dit.blocks[i],
-                      .heads = c.dit.heads,
-                      .epsilon = epsilon});
-    site(fmt::format("dit.block{}", i), x);
-  }
+  x = dit_stack(b,
+                {.x = x,
+                 .modulations = constants.modulations,
+                 .context = context,
+                 .w = w.dit.blocks,
+                 .heads = c.dit.heads,
+                 .epsilon = static_cast<float>(c.dit.epsilon)},
+                [&](size_t i, Value rows) { site(fmt::format("dit.block{}", i), rows); });
   x = b.modulate(b.layer_norm(x, {}, {}, kDitOutputEpsilon), constants.output.scale,
                  constants.output.shift);
   x = b.linear(x, w.dit.proj_out_2_w, w.dit.proj_out_2_b);  // [state + k, output]

@@ -13,11 +13,14 @@
 
 namespace sinew::cuda::dit {
 
-// One block's parameters on the device: bf16 matrices as in the checkpoint, f32 biases.
-struct BlockWeights {
-  const void *q_w, *k_w, *v_w;         // [d, d]; k and v of self blocks only
-  const void *out_w, *up_w, *down_w;   // [d, d], [f, d], [d, f]
-  const float *q_b, *k_b, *v_b;        // [d]
+// One block's matrices on the device, bf16 as in the checkpoint.
+struct BlockMatrices {
+  const void *q_w, *k_w, *v_w;        // [d, d]; k and v of self blocks only
+  const void *out_w, *up_w, *down_w;  // [d, d], [f, d], [d, f]
+};
+
+struct BlockBiases {
+  const float *q_b, *k_b, *v_b;        // [d]; k and v of self blocks only
   const float *out_b, *up_b, *down_b;  // [d], [f], [d]
 };
 
@@ -32,8 +35,8 @@ constexpr int kStagesInFlight = 2;
 constexpr int kCyclesPerCopy = 360;
 
 struct StackArguments {
-  const std::byte* weights = nullptr;  // weight_bytes(blocks), from pack_block
-  const float* vectors = nullptr;      // vector_floats(blocks) of this step, from fold_block
+  const std::byte* weights[kMaxBlocks] = {};  // block_bytes of each block, from pack_block
+  const float* vectors = nullptr;             // vector_floats(blocks) of this step, from fold_block
   const std::byte* context[kMaxBlocks / 2] = {};  // context_bytes(tokens) of cross block 2i
   int context_tokens[kMaxBlocks / 2] = {};
   const float* x = nullptr;  // [t, d]
@@ -54,16 +57,25 @@ std::string refuse_stack(int tokens, int blocks, int width, int heads, int hidde
 // ever. cudaErrorNotSupported if not.
 cudaError_t check_device(int tokens);
 
-// At load: a block's matrices into the stream, its vectors for one denoising step.
-cudaError_t pack_block(const BlockWeights& w, int block, int blocks, std::byte* packed,
-                       cudaStream_t stream);
-cudaError_t fold_block(const BlockWeights& w, const BlockModulation& m, int block, float* vectors,
-                       cudaStream_t stream);
+// At load: a block's matrices into its stream, and its vectors for one denoising step from there.
+cudaError_t pack_block(const BlockMatrices& w, bool cross, std::byte* packed, cudaStream_t stream);
+cudaError_t fold_block(const std::byte* packed, const BlockBiases& biases, const BlockModulation& m,
+                       int block, float* vectors, cudaStream_t stream);
 cudaError_t prepare_workspace(std::byte* workspace, int tokens, cudaStream_t stream);
 
-// Once an observation: keys and values [tokens, d] in bf16 to their place.
-cudaError_t pack_context(const void* k, const void* v, int tokens, std::byte* packed,
-                         cudaStream_t stream);
+// Keys and values [tokens, d] of one cross block in bf16, and their place: context_bytes(tokens).
+struct Context {
+  const void *k, *v;
+  std::byte* packed;
+  int tokens;
+};
+
+struct Contexts {
+  Context of[kMaxBlocks / 2];
+};
+
+// Once an observation: all cross blocks' keys and values to their places.
+cudaError_t pack_contexts(const Contexts& contexts, int count, cudaStream_t stream);
 
 // One denoising step's blocks.
 cudaError_t run_stack(const StackArguments& arguments, cudaStream_t stream);

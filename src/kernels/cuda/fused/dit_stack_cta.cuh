@@ -35,7 +35,7 @@ struct Shared {
   static constexpr int kBarriers = kMaxSum + 4 * kTokens * 8;
   static constexpr int kBytes = kBarriers + (2 * kSlots + 4) * 8;
   static_assert(4 * kTokens * kMergeRow * 4 <= kTiles * kSliceTileBytes, "merges in kInput");
-  static_assert(kBytes <= 232448);
+  static_assert(kBytes <= kSharedBytes);
 };
 
 #ifdef SINEW_DIT_PROFILE

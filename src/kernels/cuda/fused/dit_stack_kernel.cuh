@@ -217,11 +217,11 @@ __device__ void Cta<kTiles>::fetch_vectors(int block) {
 
 template <int kTiles>
 __device__ void Cta<kTiles>::produce() {
-  const std::byte* w = a.weights + cta * first_stage(a.blocks) * kStageBytes;
   fetch_vectors(0);
   for (int block = 0; block < a.blocks; ++block) {
     const bool cross = is_cross(block);
-    const int count = cross ? kCrossStages : kSelfStages;
+    const int count = block_stages(cross);
+    const std::byte* w = a.weights[block] + static_cast<size_t>(cta) * count * kStageBytes;
     for (int i = 0; i < count; ++i, w += kStageBytes) {
       if (cross && i == kQueryStages) {
         const int stages = context_stages(a.context_tokens[block / 2]);

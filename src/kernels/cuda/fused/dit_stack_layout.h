@@ -36,6 +36,7 @@ constexpr int kMaxBlocks = 64;
 constexpr int kMaxTokens = 56;
 constexpr int kSmallTokens = 24;  // up to here the three-tile kernel
 
+constexpr size_t kSharedBytes = 232448;  // of a CTA, at most: all that sm_90 has
 constexpr int kStageBytes = 18432;
 constexpr int kShareBytes = kStageBytes / 3;  // of a warpgroup
 constexpr int kChunkKeys = 16;
@@ -59,14 +60,14 @@ SINEW_HOST_DEVICE constexpr bool is_cross(int block) {
   return block % 2 == 0;
 }
 
-// Weight stages of a CTA before block `block`.
-SINEW_HOST_DEVICE constexpr int64_t first_stage(int block) {
-  return static_cast<int64_t>(block / 2) * (kCrossStages + kSelfStages) +
-         static_cast<int64_t>(block % 2) * kCrossStages;
+// Weight stages that a CTA reads of a block.
+SINEW_HOST_DEVICE constexpr int block_stages(bool cross) {
+  return cross ? kCrossStages : kSelfStages;
 }
 
-constexpr size_t weight_bytes(int blocks) {
-  return static_cast<size_t>(first_stage(blocks)) * kStageBytes * kCtas;
+// One block's weights, packed: [cta][stage].
+constexpr size_t block_bytes(bool cross) {
+  return static_cast<size_t>(block_stages(cross)) * kStageBytes * kCtas;
 }
 
 SINEW_HOST_DEVICE constexpr int context_chunks(int tokens) {
@@ -143,6 +144,38 @@ SINEW_HOST_DEVICE constexpr WeightRun weight_at(bool cross, int cta, int stage, 
   }
   return {Matrix::kDown, kGroupRows * (cta % kDownGroups) + row,
           kSlice * (cta / kDownGroups) + column};
+}
+
+// The position in a tile that holds this row: the inverse of tile_row.
+SINEW_HOST_DEVICE constexpr int row_position(int row) {
+  const int in_tile = row % 16;
+  return row - in_tile + in_tile / 2 + (in_tile % 2 == 0 ? 0 : 8);
+}
+
+// The 16-byte run of a block's packed weights that holds this run of q, k, v (self) or up: the
+// inverse of weight_at.
+SINEW_HOST_DEVICE constexpr int64_t run_of(bool cross, const WeightRun& w) {
+  constexpr int kShareRuns = kShareBytes / 16;
+  const int r = w.column / kSlice;
+  const int k16 = w.column % kSlice / 16;
+  const int half = w.column % 16 / 8;
+  int j = 0;
+  int stage = 0;
+  int group = 0;
+  int run = 0;
+  if (w.matrix == Matrix::kUp) {
+    j = w.row / kGroupRows;
+    group = w.row % kGroupRows / 64;
+    stage = (cross ? kQueryStages : kQkvStages) + kOutStages + k16 / 3;
+    run = k16 % 3 * 128 + half * 64 + row_position(w.row % 64);
+  } else {
+    j = w.row / kHeadDim;
+    group = cross ? k16 / 8 : static_cast<int>(w.matrix);
+    stage = (cross ? k16 % 8 : k16) / 4;
+    run = k16 % 4 * 96 + half * 48 + row_position(w.row % kHeadDim);
+  }
+  const int64_t in_cta = (static_cast<int64_t>(stage) * 3 + group) * kShareRuns + run;
+  return (static_cast<int64_t>(j) * kRanks + r) * block_stages(cross) * (kStageBytes / 16) + in_cta;
 }
 
 // Exchange buffers, each twice (blocks alternate). `tiles` = 8-token tiles of the kernel.

@@ -4,13 +4,15 @@
 
 #include <cuda_bf16.h>
 
+#include <algorithm>
+
 namespace sinew::cuda::dit {
 namespace {
 
 constexpr int kRunsPerStage = kStageBytes / 16;
 constexpr int kBlockThreads = 256;
 
-__device__ const void* matrix_of(const BlockWeights& w, Matrix m) {
+__device__ const void* matrix_of(const BlockMatrices& w, Matrix m) {
   switch (m) {
     case Matrix::kQuery:
       return w.q_w;
@@ -28,13 +30,10 @@ __device__ const void* matrix_of(const BlockWeights& w, Matrix m) {
 }
 
 // One CTA a stage of the stream: x = stage of the block, y = CTA that will read it.
-__global__ void pack_block_kernel(BlockWeights w, int block, int64_t stages_per_cta,
-                                  uint4* packed) {
-  const bool cross = is_cross(block);
+__global__ void pack_block_kernel(BlockMatrices w, bool cross, uint4* packed) {
   const int cta = static_cast<int>(blockIdx.y);
   const int stage = static_cast<int>(blockIdx.x);
-  // the stream of one CTA holds all blocks
-  uint4* to = packed + (cta * stages_per_cta + first_stage(block) + stage) * kRunsPerStage;
+  uint4* to = packed + (static_cast<int64_t>(cta) * block_stages(cross) + stage) * kRunsPerStage;
   for (int i = static_cast<int>(threadIdx.x); i < kRunsPerStage; i += kBlockThreads) {
     constexpr int kGroupRuns = kRunsPerStage / 3;
     const WeightRun run = weight_at(cross, cta, stage, i / kGroupRuns, i % kGroupRuns);
@@ -44,14 +43,19 @@ __global__ void pack_block_kernel(BlockWeights w, int block, int64_t stages_per_
   }
 }
 
-// sum of w[row] * (1 + scale) and of w[row] * shift; absent: plain sum and zero
-__device__ float2 fold_row(const __nv_bfloat16* w, const BlockModulation& m, int lane) {
+// sum of the row's weights * (1 + scale), and of weights * shift; absent: plain sum and zero
+__device__ float2 fold_row(const uint4* packed, bool cross, Matrix matrix, int row,
+                           const BlockModulation& m, int lane) {
   float gain = 0;
   float offset = 0;
-  for (int k = lane; k < kWidth; k += 32) {
-    const float value = __bfloat162float(w[k]);
-    gain += m.scale != nullptr ? value * (1.F + m.scale[k]) : value;
-    offset += m.shift != nullptr ? value * m.shift[k] : 0.F;
+  for (int column = 8 * lane; column < kWidth; column += 8 * 32) {
+    const uint4 run = packed[run_of(cross, {matrix, row, column})];
+    const auto* w = reinterpret_cast<const __nv_bfloat16*>(&run);
+    for (int i = 0; i < 8; ++i) {
+      const float value = __bfloat162float(w[i]);
+      gain += m.scale != nullptr ? value * (1.F + m.scale[column + i]) : value;
+      offset += m.shift != nullptr ? value * m.shift[column + i] : 0.F;
+    }
   }
   for (int o = 16; o > 0; o /= 2) {
     gain += __shfl_xor_sync(~0U, gain, o);
@@ -61,7 +65,8 @@ __device__ float2 fold_row(const __nv_bfloat16* w, const BlockModulation& m, int
 }
 
 // One warp a row of q, k, v and up (x over rows), and the plain vectors.
-__global__ void fold_block_kernel(BlockWeights w, BlockModulation m, bool cross, float* vectors) {
+__global__ void fold_block_kernel(const uint4* packed, BlockBiases w, BlockModulation m, bool cross,
+                                  float* vectors) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int row = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / 32;
   if (row < 3 * kWidth) {
@@ -75,10 +80,8 @@ __global__ void fold_block_kernel(BlockWeights w, BlockModulation m, bool cross,
       }
       return;
     }
-    const void* matrices[] = {w.q_w, w.k_w, w.v_w};
     const float* biases[] = {w.q_b, w.k_b, w.v_b};
-    const auto* matrix = static_cast<const __nv_bfloat16*>(matrices[part]);
-    const float2 f = fold_row(matrix + static_cast<size_t>(n) * kWidth, m, lane);
+    const float2 f = fold_row(packed, cross, static_cast<Matrix>(part), n, m, lane);
     if (lane == 0) {
       to[kQkvGain + at] = f.x;
       to[kQkvOffset + at] = f.y + biases[part][n];
@@ -90,8 +93,7 @@ __global__ void fold_block_kernel(BlockWeights w, BlockModulation m, bool cross,
     }
   } else if (row < 3 * kWidth + kHidden) {
     const int n = row - 3 * kWidth;
-    const auto* matrix = static_cast<const __nv_bfloat16*>(w.up_w);
-    const float2 f = fold_row(matrix + static_cast<size_t>(n) * kWidth, {nullptr, nullptr}, lane);
+    const float2 f = fold_row(packed, cross, Matrix::kUp, n, {nullptr, nullptr}, lane);
     if (lane == 0) {
       float* to = vectors + n / kGroupRows * kVectorFloats;
       to[kUpGain + n % kGroupRows] = f.x;
@@ -100,10 +102,11 @@ __global__ void fold_block_kernel(BlockWeights w, BlockModulation m, bool cross,
   }
 }
 
-// x over 16-byte runs of a head's stages, y = head. Rows past the last token are zero.
-__global__ void pack_context_kernel(const uint4* k, const uint4* v, int tokens, int runs,
-                                    uint4* packed) {
+// x over 16-byte runs of a head's stages, y = head, z = block. Rows past the last token are zero.
+__global__ void pack_contexts_kernel(const __grid_constant__ Contexts contexts) {
+  const Context& c = contexts.of[blockIdx.z];
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int runs = context_stages(c.tokens) * kRunsPerStage;
   if (i >= runs) {
     return;
   }
@@ -115,25 +118,25 @@ __global__ void pack_context_kernel(const uint4* k, const uint4* v, int tokens, 
   const int head = static_cast<int>(blockIdx.y);
   const size_t at =
       static_cast<size_t>(token) * (kWidth / 8) + head * kRowRuns + in_chunk % kRowRuns;
-  packed[static_cast<size_t>(head) * runs + i] =
-      token < tokens ? (is_value ? v : k)[at] : make_uint4(0, 0, 0, 0);
+  const auto* from = static_cast<const uint4*>(is_value ? c.v : c.k);
+  reinterpret_cast<uint4*>(c.packed)[static_cast<size_t>(head) * runs + i] =
+      token < c.tokens ? from[at] : make_uint4(0, 0, 0, 0);
 }
 
 }  // namespace
 
-cudaError_t pack_block(const BlockWeights& w, int block, int blocks, std::byte* packed,
-                       cudaStream_t stream) {
-  const dim3 grid(is_cross(block) ? kCrossStages : kSelfStages, kCtas);
-  pack_block_kernel<<<grid, kBlockThreads, 0, stream>>>(w, block, first_stage(blocks),
-                                                        reinterpret_cast<uint4*>(packed));
+cudaError_t pack_block(const BlockMatrices& w, bool cross, std::byte* packed, cudaStream_t stream) {
+  const dim3 grid(block_stages(cross), kCtas);
+  pack_block_kernel<<<grid, kBlockThreads, 0, stream>>>(w, cross, reinterpret_cast<uint4*>(packed));
   return cudaGetLastError();
 }
 
-cudaError_t fold_block(const BlockWeights& w, const BlockModulation& m, int block, float* vectors,
-                       cudaStream_t stream) {
+cudaError_t fold_block(const std::byte* packed, const BlockBiases& biases, const BlockModulation& m,
+                       int block, float* vectors, cudaStream_t stream) {
   constexpr int kRows = 3 * kWidth + kHidden;
   fold_block_kernel<<<kRows / (kBlockThreads / 32), kBlockThreads, 0, stream>>>(
-      w, m, is_cross(block), vectors + static_cast<size_t>(block) * kHeads * kVectorFloats);
+      reinterpret_cast<const uint4*>(packed), biases, m, is_cross(block),
+      vectors + static_cast<size_t>(block) * kHeads * kVectorFloats);
   return cudaGetLastError();
 }
 
@@ -141,13 +144,13 @@ cudaError_t prepare_workspace(std::byte* workspace_bytes, int tokens, cudaStream
   return cudaMemsetAsync(workspace_bytes, 0xFF, workspace(token_tiles(tokens)).bytes, stream);
 }
 
-cudaError_t pack_context(const void* k, const void* v, int tokens, std::byte* packed,
-                         cudaStream_t stream) {
-  const int runs = context_stages(tokens) * kRunsPerStage;
-  const dim3 grid((runs + kBlockThreads - 1) / kBlockThreads, kHeads);
-  pack_context_kernel<<<grid, kBlockThreads, 0, stream>>>(static_cast<const uint4*>(k),
-                                                          static_cast<const uint4*>(v), tokens,
-                                                          runs, reinterpret_cast<uint4*>(packed));
+cudaError_t pack_contexts(const Contexts& contexts, int count, cudaStream_t stream) {
+  int runs = 0;
+  for (int i = 0; i < count; ++i) {
+    runs = std::max(runs, context_stages(contexts.of[i].tokens) * kRunsPerStage);
+  }
+  const dim3 grid((runs + kBlockThreads - 1) / kBlockThreads, kHeads, count);
+  pack_contexts_kernel<<<grid, kBlockThreads, 0, stream>>>(contexts);
   return cudaGetLastError();
 }
 

@@ -18,6 +18,10 @@ MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& c
 Refusal refuse_lm_block(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_lm_block(std::span<const BoundStep> steps, const MakeContext& context);
 
+// dit_lowering.cpp: all blocks of a denoising step in one launch
+Refusal refuse_dit_stack(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_dit_stack(std::span<const BoundStep> steps, const MakeContext& context);
+
 // linear_activation, linear_residual, swiglu: where a tile was measured for the shape
 Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext& context);
