@@ -2,6 +2,8 @@
 // GPU is needed to ask), and on a GPU the result against the CPU in f32.
 #include "engine_cuda/plans.h"
 #include "kernels/cuda/kernel.h"
+#include "model/blocks/action_tokens.h"
+#include "model/blocks/action_update.h"
 #include "model/blocks/dit_stack.h"
 #include "model/blocks/lm_block.h"
 #include "model/blocks/vit_block.h"
@@ -187,6 +189,59 @@ ops::Plan record_diffusion(int64_t tokens, int64_t width) {
   return b.take();
 }
 
+// The small layers around the diffusion transformer, without it.
+ops::Plan record_action(int64_t horizon) {
+  constexpr int64_t kWidth = 416;
+  constexpr int64_t kActions = 96;
+  constexpr int64_t kHidden = 1024;
+  Builder b;
+  const Value actions = b.real_input("actions", {horizon, kActions});
+  const Value state = b.real_input("state", {2, kActions});
+  const auto mlp = [&](const std::string& name, int64_t in, int64_t out) {
+    return model::EmbodimentMlpWeights{.hidden_w = b.weight(name + "1", {in, kHidden}),
+                                       .hidden_b = b.weight(name + "1b", {kHidden}),
+                                       .out_w = b.weight(name + "2", {kHidden, out}),
+                                       .out_b = b.weight(name + "2b", {out})};
+  };
+  const model::ActionEncoderWeights encoder{.in_w = b.weight("in", {kActions, kWidth}),
+                                            .in_b = b.weight("inb", {kWidth}),
+                                            .mix_w = b.weight("mix", {2 * kWidth, kWidth}),
+                                            .mix_b = b.weight("mixb", {kWidth}),
+                                            .out_w = b.weight("out", {kWidth, kWidth}),
+                                            .out_b = b.weight("outb", {kWidth})};
+  const auto [tau, modulation] = b.once([&] {
+    const Value time = b.time_sinusoid(
+        {.form = ops::SinusoidForm::kCosSinInclusive, .time = 250, .half = kWidth / 2});
+    const auto vector = [&](const char* name) {
+      return b.reshape(b.linear(time, b.weight(name, {kWidth, kWidth}), {}), {kWidth});
+    };
+    return std::pair(model::action_time(b, encoder, 250),
+                     model::Modulation{.scale = vector("scale"), .shift = vector("shift")});
+  });
+  b.output(b.stage("denoise0", [&, tau = tau, modulation = modulation] {
+    const Value features =
+        model::embodiment_mlp(b, {.x = state, .w = mlp("state", kActions, kWidth)});
+    const Value x = model::action_tokens(
+        b,
+        {.encoder = {.x = actions, .tau_mix = tau, .w = encoder},
+         .positions = b.slice_rows(b.weight("positions", {64, kWidth}), 0, horizon),
+         .state = features},
+        [](Value) {});
+    return model::action_update(
+        b,
+        {.x = x,
+         .modulation = modulation,
+         .proj_w = b.weight("proj", {kHidden, kWidth}),
+         .proj_b = b.weight("projb", {kHidden}),
+         .decoder = mlp("decoder", kHidden, kActions),
+         .actions = actions,
+         .epsilon = 1e-6F,
+         .dt = 0.5F},
+        [](Value) {}, [](Value) {});
+  }));
+  return b.take();
+}
+
 // The lowerings that a device of this compute capability would run.
 std::vector<std::string> lowerings(ops::Plan plan, ops::Precision precision, int compute_capability,
                                    bool keep_sites = false) {
@@ -235,6 +290,18 @@ TEST(FusedBlocks, AreTakenApartWhereTheKernelsDoNotFit) {
       << "heads of 96";
 }
 
+TEST(FusedBlocks, SmallLayersAreTakenWhole) {
+  for (const int capability : {87, 90, 120}) {
+    EXPECT_THAT(
+        lowerings(record_action(16), ops::Precision::kBf16, capability),
+        testing::ElementsAre("cuda:embodiment_mlp", "cuda:action_tokens", "cuda:action_update"));
+  }
+  EXPECT_THAT(lowerings(record_action(57), ops::Precision::kBf16, 90),
+              testing::Not(testing::Contains("cuda:action_tokens")));
+  EXPECT_THAT(lowerings(record_action(16), ops::Precision::kFp32, 90),
+              testing::Not(testing::Contains("cuda:action_tokens")));
+}
+
 TEST(FusedBlocks, ADenoisingStepIsOneCallOnHopper) {
   const auto is_stack = testing::Eq("cuda:dit_stack");
   EXPECT_THAT(lowerings(record_diffusion(17, 1536), ops::Precision::kBf16, 90),
@@ -273,8 +340,9 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
   if (!test::has_gpu()) {
     GTEST_SKIP() << "no GPU: " << cuda_system().problem;
   }
-  for (const auto& plan : {record_vision(4), record_language(), record_diffusion(17, 1536),
-                           record_diffusion(51, 1536)}) {
+  for (const auto& plan :
+       {record_vision(4), record_language(), record_diffusion(17, 1536), record_diffusion(51, 1536),
+        record_action(16), record_action(17), record_action(50)}) {
     const MadeUpWeights weights(plan);  // backends know parameters by their address
     const auto cpu = make_cpu_backend(2);
     const auto gpu = make_cuda_backend({.lowering = LoweringChoice::kFused}).value();

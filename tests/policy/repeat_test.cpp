@@ -1,5 +1,6 @@
-// A run is a function of its inputs: again, on another number of threads and with every site
-// dumped (so that fewer composites run whole), all bits are the same.
+// A run is a function of its inputs: again, and on another number of threads, all bits are the
+// same. So they are with every site dumped, but for a GPU's fused kernels: composites with a site
+// inside are taken apart then.
 #include "support/golden_case.h"
 #include "support/golden_sites.h"
 #include "support/test_device.h"
@@ -8,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -60,6 +63,16 @@ TEST_P(RepeatTest, SitesHaveTheSameBitsAgainAndOnOneAndTwoThreads) {
   expect_same(*first, *serial);
 }
 
+double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return a.size() == b.size() ? std::sqrt(difference / norm) : HUGE_VAL;
+}
+
 TEST_P(RepeatTest, DumpingSitesChangesNoBit) {
   const auto dumped = run(2);
   ASSERT_TRUE(dumped);
@@ -78,8 +91,15 @@ TEST_P(RepeatTest, DumpingSitesChangesNoBit) {
   std::vector<ActionChunk> chunks(observations.size());
   const Status status = policy.value().act_batch(observations, chunks);
   ASSERT_TRUE(status.ok()) << status.message();
+  const bool is_fused = test::test_device() != "cpu" && test::test_lowering() != "leaf" &&
+                        std::string(GetParam()) == "bf16";
   for (size_t i = 0; i < chunks.size(); ++i) {
-    EXPECT_TRUE(same_bits(chunks[i].normalized, dumped->chunks[i].normalized)) << "sample " << i;
+    const std::vector<float>& expected = dumped->chunks[i].normalized;
+    if (!is_fused) {
+      EXPECT_TRUE(same_bits(chunks[i].normalized, expected)) << "sample " << i;
+    } else {
+      EXPECT_LT(relative_difference(chunks[i].normalized, expected), 1e-2) << "sample " << i;
+    }
   }
 }
 

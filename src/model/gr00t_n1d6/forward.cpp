@@ -3,6 +3,8 @@
 #include "model/gr00t_n1d6/forward.h"
 
 #include "base/check.h"
+#include "model/blocks/action_tokens.h"
+#include "model/blocks/action_update.h"
 #include "model/blocks/dit_stack.h"
 #include "model/gr00t_n1d6/weights.h"
 #include "ops/builder.h"
@@ -166,22 +168,23 @@ StepConstants step_constants(Builder& b, const Config& c, int64_t step, const We
   });
 }
 
-// One call of the diffusion transformer: actions at `step` -> velocity, [k, a].
-Value velocity(Builder& b, const Config& c, int64_t step, Value actions, Value state_features,
-               const std::vector<KeyValue>& context, const Weights& w) {
+// One denoising step: the diffusion transformer over state and actions, and the actions moved along
+// its velocity, [k, a].
+Value denoise(Builder& b, const Config& c, int64_t step, Value actions, Value state_features,
+              const std::vector<KeyValue>& context, const Weights& w) {
   const StepConstants constants = step_constants(b, c, step, w);
-  const auto site = [&](std::string_view name, Value v) {
-    b.site(fmt::format("step{}.{}", step, name), v);
+  const auto site = [&](std::string_view name) {
+    return [&b, step, name](Value v) { b.site(fmt::format("step{}.{}", step, name), v); };
   };
-  site("actions_in", actions);
-  Value tokens = action_encoder(
-      b, {.x = actions, .tau_mix = constants.tau_mix, .w = w.action_encoder});  // [k, d]
-  site("action_encoder", tokens);
-  if (c.add_position_embedding) {
-    tokens = b.add(tokens, b.slice_rows(w.action_positions, 0, c.horizon));
-  }
-  Value x = b.concat_rows(state_features, tokens);  // [state + k, d]
-  site("dit.in", x);
+  site("actions_in")(actions);
+  Value x = action_tokens(
+      b,
+      {.encoder = {.x = actions, .tau_mix = constants.tau_mix, .w = w.action_encoder},
+       .positions =
+           c.add_position_embedding ? b.slice_rows(w.action_positions, 0, c.horizon) : Value(),
+       .state = state_features},
+      site("action_encoder"));  // [state + k, d]
+  site("dit.in")(x);
   x = dit_stack(b,
                 {.x = x,
                  .modulations = constants.modulations,
@@ -189,15 +192,17 @@ Value velocity(Builder& b, const Config& c, int64_t step, Value actions, Value s
                  .w = w.dit.blocks,
                  .heads = c.dit.heads,
                  .epsilon = static_cast<float>(c.dit.epsilon)},
-                [&](size_t i, Value rows) { site(fmt::format("dit.block{}", i), rows); });
-  x = b.modulate(b.layer_norm(x, {}, {}, kDitOutputEpsilon), constants.output.scale,
-                 constants.output.shift);
-  x = b.linear(x, w.dit.proj_out_2_w, w.dit.proj_out_2_b);  // [state + k, output]
-  site("dit.out", x);
-  const Value decoded = embodiment_mlp(b, {.x = x, .w = w.action_decoder});
-  const Value result = b.slice_rows(decoded, b.shape(decoded)[0] - c.horizon, c.horizon);
-  site("velocity", result);
-  return result;
+                [&](size_t i, Value rows) { site(fmt::format("dit.block{}", i))(rows); });
+  return action_update(b,
+                       {.x = x,
+                        .modulation = constants.output,
+                        .proj_w = w.dit.proj_out_2_w,
+                        .proj_b = w.dit.proj_out_2_b,
+                        .decoder = w.action_decoder,
+                        .actions = actions,
+                        .epsilon = kDitOutputEpsilon,
+                        .dt = 1.0F / static_cast<float>(c.denoising_steps)},
+                       site("dit.out"), site("velocity"));
 }
 
 }  // namespace
@@ -221,11 +226,9 @@ ops::Plan record_forward(const Config& config, const SampleShape& shape,
   b.site("state_features", state_features);
 
   Value actions = in.noise;
-  const float dt = 1.0F / static_cast<float>(config.denoising_steps);
   for (int64_t step = 0; step < config.denoising_steps; ++step) {
     actions = b.stage(fmt::format("denoise{}", step), [&] {
-      return b.euler_step(actions,
-                          velocity(b, config, step, actions, state_features, key_values, w), dt);
+      return denoise(b, config, step, actions, state_features, key_values, w);
     });
   }
   b.site("action_pred", actions);

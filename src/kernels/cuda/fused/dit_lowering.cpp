@@ -3,10 +3,11 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "kernels/cuda/fused/dit_stack.h"
-#include "kernels/cuda/fused/lowerings.h"
+#include "kernels/cuda/fused/lowering_parts.h"
 #include "kernels/cuda/leaf/make.h"
 #include "kernels/cuda/status.h"
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -21,21 +22,6 @@ constexpr size_t kContextKey = 2;
 constexpr size_t kFirstWeight = 4;
 constexpr size_t kFirstOwnKey = 6;  // k, v with their biases: operands 6 to 9
 constexpr size_t kUpMatrix = 12;
-
-bool is_weight(const ops::Plan& plan, ops::Value value) {
-  return value.valid() && plan.info(plan.root(value)).kind == ops::ValueKind::kWeight;
-}
-
-Refusal refuse_types(const ops::Plan& plan, const ops::CompositeCall& call) {
-  if (plan.product_dtype != DType::kBf16) {
-    return "products are not in bf16";
-  }
-  if (plan.info(call.operands[0]).dtype != DType::kF32 ||
-      plan.info(call.results[0]).dtype != DType::kF32) {
-    return "its rows are not stored in f32";
-  }
-  return std::nullopt;
-}
 
 Refusal refuse_shape(const ops::Plan& plan, std::span<const ops::Value> operands, size_t blocks) {
   const Shape& x = plan.info(operands[0]).shape;
@@ -52,8 +38,9 @@ Refusal refuse_shape(const ops::Plan& plan, std::span<const ops::Value> operands
 Refusal refuse_operands(const ops::Plan& plan, std::span<const ops::Value> block, bool cross) {
   for (size_t i = kFirstWeight; i < kBlockOperands; ++i) {
     const bool is_unused = cross && i >= kFirstOwnKey && i < kFirstOwnKey + 4;
-    if (!is_unused && !is_weight(plan, block[i])) {
-      return "a matrix or bias of it is absent or no parameter";
+    const Refusal refusal = refuse_unless_weights(plan, block.subspan(i, is_unused ? 0 : 1));
+    if (refusal) {
+      return refusal;
     }
   }
   for (size_t i = kContextKey; i < kContextKey + 2; ++i) {
@@ -68,12 +55,8 @@ Refusal refuse_operands(const ops::Plan& plan, std::span<const ops::Value> block
 }
 
 Refusal refuse_attention(const ops::Plan& plan, const ops::CompositeCall& call) {
-  for (int32_t s = call.first_step; s < call.end_step; ++s) {
-    const ops::Step& step = plan.steps[static_cast<size_t>(s)];
-    if (step.op != OpKind::kAttention) {
-      continue;
-    }
-    const auto& a = std::get<ops::AttentionAttributes>(step.attributes);
+  for (const ops::Step* const step : steps_of(steps_of(plan, call), OpKind::kAttention)) {
+    const auto& a = std::get<ops::AttentionAttributes>(step->attributes);
     const ops::AttentionAttributes expected{
         .heads = dit::kHeads,
         .kv_heads = dit::kHeads,
@@ -191,8 +174,8 @@ class DitStackKernel final : public Kernel {
     std::vector<const float*> biases;
     for (const BoundStep* const linear : block.linears) {
       matrices.push_back(linear->srcs[1]);
-      SINEW_ASSIGN(const void* const bias, context.weights.plain(linear->srcs[2], DType::kF32));
-      biases.push_back(static_cast<const float*>(bias));
+      SINEW_ASSIGN(const float* const bias, vector_of(*linear, 2, context));
+      biases.push_back(bias);
     }
     SINEW_CHECK(matrices.size() == (cross ? 4 : 6));
     SINEW_ASSIGN(const void* const packed,
@@ -245,7 +228,11 @@ Refusal refuse_dit_stack(const ops::Plan& plan, const ops::CompositeCall& call) 
         "{} bytes of shared memory",
         dit::kCtas, dit::kSharedBytes);
   }
-  if (const Refusal refusal = refuse_types(plan, call)) {
+  if (const Refusal refusal = refuse_device(plan)) {
+    return refusal;
+  }
+  const std::array rows{call.operands[0], call.results[0]};
+  if (const Refusal refusal = refuse_unless_f32(plan, rows)) {
     return refusal;
   }
   const std::span<const ops::Value> operands(call.operands);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernels/cuda/fused/join.h"
 #include "kernels/cuda/fused/lm_block.h"
+#include "kernels/cuda/fused/lowering_parts.h"
 #include "kernels/cuda/fused/vit_block.h"
 #include "kernels/cuda/leaf/make.h"
 
@@ -17,72 +18,8 @@ namespace {
 
 using ops::OpKind;
 
-constexpr int kOldestArchitecture = 80;  // bf16 on tensor cores, asynchronous copies
-
-Refusal refuse_device(const ops::Plan& plan) {
-  if (plan.product_dtype != DType::kBf16) {
-    return "products are not in bf16";
-  }
-  if (plan.device.compute_capability < kOldestArchitecture) {
-    return fmt::format("the device has compute capability {}, {} is needed",
-                       plan.device.compute_capability, kOldestArchitecture);
-  }
-  return std::nullopt;
-}
-
-bool is_weight(const ops::Plan& plan, ops::Value value) {
-  return value.id >= 0 && plan.info(plan.root(value)).kind == ops::ValueKind::kWeight;
-}
-
-Refusal refuse_unless_weights(const ops::Plan& plan, std::span<const ops::Value> values) {
-  for (const ops::Value value : values) {
-    if (!is_weight(plan, value)) {
-      return "a matrix or vector of it is absent or no parameter";
-    }
-  }
-  return std::nullopt;
-}
-
-Refusal refuse_unless_f32(const ops::Plan& plan, std::span<const ops::Value> values) {
-  for (const ops::Value value : values) {
-    if (plan.info(value).dtype != DType::kF32) {
-      return "its rows are not stored in f32";
-    }
-  }
-  return std::nullopt;
-}
-
 Refusal reason(const Status& status) {
   return status.ok() ? Refusal() : Refusal(status.message());
-}
-
-// Steps of one op, in recorded order.
-template <class Step>
-std::vector<const Step*> steps_of(std::span<const Step> steps, OpKind op) {
-  std::vector<const Step*> found;
-  for (const Step& step : steps) {
-    if (step.op == op) {
-      found.push_back(&step);
-    }
-  }
-  return found;
-}
-
-std::span<const ops::Step> steps_of(const ops::Plan& plan, const ops::CompositeCall& call) {
-  return std::span(plan.steps)
-      .subspan(static_cast<size_t>(call.first_step),
-               static_cast<size_t>(call.end_step - call.first_step));
-}
-
-Result<const float*> vector_of(const BoundStep& step, size_t source, const MakeContext& context) {
-  SINEW_CHECK(step.src_is_weight[source]);
-  SINEW_ASSIGN(const void* const data, context.weights.plain(step.srcs[source], DType::kF32));
-  return static_cast<const float*>(data);
-}
-
-Result<const void*> matrix_of(const BoundStep& step, const MakeContext& context) {
-  SINEW_CHECK(step.src_is_weight[1]);
-  return context.weights.plain(step.srcs[1], DType::kBf16);
 }
 
 // Parameters one after the other in `dtype`: the rows of several matrices as one.

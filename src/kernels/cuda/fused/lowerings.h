@@ -22,6 +22,14 @@ MadeKernel make_lm_block(std::span<const BoundStep> steps, const MakeContext& co
 Refusal refuse_dit_stack(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_dit_stack(std::span<const BoundStep> steps, const MakeContext& context);
 
+// skinny_lowering.cpp: the small layers around the diffusion transformer
+Refusal refuse_action_tokens(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_action_tokens(std::span<const BoundStep> steps, const MakeContext& context);
+Refusal refuse_action_update(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_action_update(std::span<const BoundStep> steps, const MakeContext& context);
+Refusal refuse_embodiment_mlp(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_embodiment_mlp(std::span<const BoundStep> steps, const MakeContext& context);
+
 // linear_activation, linear_residual, swiglu: where a tile was measured for the shape
 Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext& context);
