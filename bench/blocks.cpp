@@ -11,6 +11,7 @@
 #include "engine/session.h"
 #include "engine/weight_source.h"
 #include "io/json.h"
+#include "model/blocks/cross_context.h"
 #include "model/blocks/dit_block.h"
 #include "model/blocks/lm_block.h"
 #include "model/blocks/vit_block.h"
@@ -126,7 +127,10 @@ ops::Plan record_dit() {
       });
       model::KeyValue context;
       if (is_cross) {
-        context = b.once([&] { return model::cross_key_value(b, i % 4 == 0 ? text : image, w); });
+        context = b.once([&] {
+          return model::cross_context(b, {.rows = i % 4 == 0 ? text : image, .blocks = {&w}})
+              .front();
+        });
       }
       x = model::dit_block(b, {.x = x,
                                .modulation = modulation,

@@ -95,6 +95,11 @@ scratch="$(mktemp -d)" || exit 1
 trap 'rm -rf "$scratch"' EXIT
 checkpoint="$scratch/checkpoint"
 part synth "$bin/sinew" synth n1.6-3b --output "$checkpoint"
+if python3 -c 'import torch, safetensors' 2>/dev/null; then
+  tail_lines=30 part full_size_errors python3 bench/baselines/full_size.py --build "$bin" --checkpoint "$checkpoint"
+else
+  echo '== full_size_errors: PyTorch and safetensors are not installed, nothing was compared'
+fi
 for lowering in $lowerings; do
   # name, views, frame, text tokens, action tokens, denoising steps
   while read -r name views size tokens horizon steps; do

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -97,13 +98,18 @@ class Builder {
   }
 
   // Records `body` as the definition of the contract that `arguments` (a struct of model/blocks
-  // with kName, kVersion and operands()) describes. Returns what the body returns: a Value.
+  // with kName, kVersion and operands()) describes. Returns what the body returns: a Value, or a
+  // vector of them.
   template <class Arguments, class Body>
-  Value composite(const Arguments& arguments, Body&& body) {
+  auto composite(const Arguments& arguments, Body&& body) {
     const int32_t call =
         begin_composite(Arguments::kName, Arguments::kVersion, arguments.operands());
-    const Value result = std::forward<Body>(body)();
-    end_composite(call, {result});
+    auto result = std::forward<Body>(body)();
+    if constexpr (std::is_same_v<decltype(result), Value>) {
+      end_composite(call, {result});
+    } else {
+      end_composite(call, result);
+    }
     return result;
   }
 

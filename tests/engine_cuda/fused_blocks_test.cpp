@@ -4,6 +4,7 @@
 #include "kernels/cuda/kernel.h"
 #include "model/blocks/action_tokens.h"
 #include "model/blocks/action_update.h"
+#include "model/blocks/cross_context.h"
 #include "model/blocks/dit_stack.h"
 #include "model/blocks/lm_block.h"
 #include "model/blocks/vit_block.h"
@@ -155,7 +156,9 @@ ops::Plan record_diffusion(int64_t tokens, int64_t width) {
                        .down_w = matrix("down", width, 4 * width),
                        .down_b = vector("downb", width)});
     key_values.push_back(b.stage("action", [&] {
-      return i % 2 == 0 ? model::cross_key_value(b, context, weights.back()) : model::KeyValue{};
+      return i % 2 == 0
+                 ? model::cross_context(b, {.rows = context, .blocks = {&weights.back()}}).front()
+                 : model::KeyValue{};
     }));
   }
   Value y = x;
@@ -186,6 +189,33 @@ ops::Plan record_diffusion(int64_t tokens, int64_t width) {
     });
   }
   b.output(y);
+  return b.take();
+}
+
+// Keys and values of eight blocks over text rows, of the true size, read by attention.
+ops::Plan record_context() {
+  constexpr int64_t kWidth = 1536;
+  constexpr int64_t kFrom = 2048;
+  Builder b;
+  const Value queries = b.real_input("queries", {3, kWidth});
+  const Value rows = b.real_input("rows", {42, kFrom});
+  std::vector<model::DitBlockWeights> weights(8);
+  model::CrossContext context{.rows = {}, .blocks = {}};
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const auto name = [&](const char* kind) { return fmt::format("{}{}", kind, i); };
+    weights[i].k_w = b.weight(name("k"), {kWidth, kFrom});
+    weights[i].k_b = b.weight(name("kb"), {kWidth});
+    weights[i].v_w = b.weight(name("v"), {kWidth, kFrom});
+    weights[i].v_b = b.weight(name("vb"), {kWidth});
+    context.blocks.push_back(&weights[i]);
+  }
+  b.stage("action", [&] {
+    context.rows = b.layer_norm(rows, {}, {}, 1e-5F);  // stored in bf16, as products read it
+    for (const model::KeyValue& kv : model::cross_context(b, context)) {
+      b.output(b.attention(queries, kv.k, kv.v, {.heads = 32, .kv_heads = 32, .scale = 0.14F}));
+    }
+    return 0;
+  });
   return b.take();
 }
 
@@ -290,6 +320,11 @@ TEST(FusedBlocks, AreTakenApartWhereTheKernelsDoNotFit) {
       << "heads of 96";
 }
 
+TEST(FusedBlocks, KeysAndValuesOfAllBlocksAreOneProductWhereItWasMeasured) {
+  EXPECT_EQ(lowerings(record_context(), ops::Precision::kBf16, 90)[1], "cuda:cross_context");
+  EXPECT_EQ(lowerings(record_context(), ops::Precision::kBf16, 89)[1], "cuda:linear");
+}
+
 TEST(FusedBlocks, SmallLayersAreTakenWhole) {
   for (const int capability : {87, 90, 120}) {
     EXPECT_THAT(
@@ -332,8 +367,12 @@ std::vector<float> result_of(ops::Plan plan, const WeightSource& weights, Backen
   EXPECT_TRUE(program.value()->run({}).ok());  // the second finds what the first left
   const Status ran = program.value()->run({});
   EXPECT_TRUE(ran.ok()) << ran.message();
-  const auto values = program.value()->view(plan.outputs[0]).as<float>();
-  return {values.begin(), values.end()};
+  std::vector<float> results;
+  for (const Value output : plan.outputs) {
+    const auto values = program.value()->view(output).as<float>();
+    results.insert(results.end(), values.begin(), values.end());
+  }
+  return results;
 }
 
 TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
@@ -342,7 +381,7 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
   }
   for (const auto& plan :
        {record_vision(4), record_language(), record_diffusion(17, 1536), record_diffusion(51, 1536),
-        record_action(16), record_action(17), record_action(50)}) {
+        record_context(), record_action(16), record_action(17), record_action(50)}) {
     const MadeUpWeights weights(plan);  // backends know parameters by their address
     const auto cpu = make_cpu_backend(2);
     const auto gpu = make_cuda_backend({.lowering = LoweringChoice::kFused}).value();

@@ -68,6 +68,8 @@ constexpr std::array kRows = {
 constexpr std::array kCompositeRows = {
     CudaCompositeRow{{"vit_block", 1, "cuda:vit_block", refuse_vit_block}, make_vit_block},
     CudaCompositeRow{{"lm_block", 1, "cuda:lm_block", refuse_lm_block}, make_lm_block},
+    CudaCompositeRow{{"cross_context", 1, "cuda:cross_context", refuse_cross_context},
+                     make_cross_context},
     CudaCompositeRow{{"dit_stack", 1, "cuda:dit_stack", refuse_dit_stack}, make_dit_stack},
     CudaCompositeRow{{"action_tokens", 1, "cuda:action_tokens", refuse_action_tokens},
                      make_action_tokens},

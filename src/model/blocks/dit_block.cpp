@@ -27,8 +27,4 @@ ops::Value dit_block(ops::Builder& b, const DitBlock& a) {
   });
 }
 
-KeyValue cross_key_value(ops::Builder& b, ops::Value context_rows, const DitBlockWeights& w) {
-  return {b.linear(context_rows, w.k_w, w.k_b), b.linear(context_rows, w.v_w, w.v_b)};
-}
-
 }  // namespace sinew::model

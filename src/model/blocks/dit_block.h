@@ -65,7 +65,4 @@ struct DitBlock {
 // -> [t, d]
 ops::Value dit_block(ops::Builder& b, const DitBlock& a);
 
-// Keys and values of a cross block over context rows [s, c].
-KeyValue cross_key_value(ops::Builder& b, ops::Value context_rows, const DitBlockWeights& w);
-
 }  // namespace sinew::model

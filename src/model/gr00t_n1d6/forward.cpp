@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "model/blocks/action_tokens.h"
 #include "model/blocks/action_update.h"
+#include "model/blocks/cross_context.h"
 #include "model/blocks/dit_stack.h"
 #include "model/gr00t_n1d6/weights.h"
 #include "ops/builder.h"
@@ -116,9 +117,20 @@ std::vector<KeyValue> cross_key_values(Builder& b, const Config& c, const Inputs
     image = b.gather_rows(context, in.image_rows);
   }
   std::vector<KeyValue> out(w.dit.blocks.size());
-  for (size_t i = 0; i < out.size(); i += 2) {
-    const bool is_text = static_cast<int64_t>(i) % (2 * c.attend_text_every_n_blocks) == 0;
-    out[i] = cross_key_value(b, is_text ? text : image, w.dit.blocks[i]);
+  for (const bool of_text : {true, false}) {
+    std::vector<size_t> indices;
+    CrossContext group{.rows = of_text ? text : image, .blocks = {}};
+    for (size_t i = 0; i < out.size(); i += 2) {
+      const bool is_text = static_cast<int64_t>(i) % (2 * c.attend_text_every_n_blocks) == 0;
+      if (is_text == of_text) {
+        indices.push_back(i);
+        group.blocks.push_back(&w.dit.blocks[i]);
+      }
+    }
+    const auto found = indices.empty() ? std::vector<KeyValue>() : cross_context(b, group);
+    for (size_t g = 0; g < indices.size(); ++g) {
+      out[indices[g]] = found[g];
+    }
   }
   return out;
 }

@@ -124,7 +124,8 @@ Status enqueue_gemm(const GemmArgs& args, const GemmTile& tile, const ops::Devic
                                   .bias = args.bias,
                                   .residual = args.residual,
                                   .out = args.out,
-                                  .head_rope = args.head_rope};
+                                  .head_rope = args.head_rope,
+                                  .parts = args.parts};
   if (gemm_body(device) == GemmBody::kMmaSync) {
     return enqueue_gemm_mma(args, operands, device.compute_capability >= 90, stream);
   }

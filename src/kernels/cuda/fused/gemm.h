@@ -35,6 +35,14 @@ struct HeadRope {
   float epsilon = 0;
 };
 
+// Results that lie apart: columns [i * columns, (i + 1) * columns) of a product, [m, columns] at
+// out[i].
+struct GemmParts {
+  static constexpr int kMost = 32;
+  int columns = 0;  // 0: one result; else a multiple of 16
+  void* out[kMost] = {};
+};
+
 // All pointers are device memory, 16-byte aligned.
 struct GemmArgs {
   GemmEpilogue epilogue = GemmEpilogue::kBias;
@@ -47,6 +55,7 @@ struct GemmArgs {
   const float* residual = nullptr;  // [m, n]; optional; may be `out`
   void* out = nullptr;              // [m, n] or [m, n/2]
   HeadRope head_rope{};
+  GemmParts parts{};  // kBias: in place of `out`
 };
 
 // How a product is cut. Blocks of a cluster share what they read (`cluster_m` blocks below each

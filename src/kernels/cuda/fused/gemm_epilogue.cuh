@@ -23,6 +23,7 @@ struct EpilogueOperands {
   const float* residual = nullptr;
   void* out = nullptr;
   HeadRope head_rope{};
+  GemmParts parts{};
 };
 
 __device__ __forceinline__ float gelu_tanh(float x) {
@@ -135,6 +136,10 @@ __device__ __forceinline__ void finish_quad(const EpilogueOperands& e, int row, 
   const int64_t index = static_cast<int64_t>(row) * e.n + column;
   if constexpr (kEpilogue == GemmEpilogue::kResidual) {
     *reinterpret_cast<float4*>(static_cast<float*>(e.out) + index) = v;
+  } else if (kEpilogue == GemmEpilogue::kBias && e.parts.columns > 0) {
+    const int part = column / e.parts.columns;
+    const int64_t at = static_cast<int64_t>(row - part) * e.parts.columns + column;
+    store_bf16(e.parts.out[part], at, v);
   } else {
     store_bf16(e.out, index, activate<kEpilogue>(v));
   }

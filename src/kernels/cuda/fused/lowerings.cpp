@@ -199,7 +199,9 @@ GemmEpilogue epilogue_of(OpKind last) {
 
 // What a product of the plan needs to be one of gemm.h: bf16 rows, a parameter of [n, k], and a
 // shape for which that was measured to be worth it.
-Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, GemmEpilogue epilogue) {
+// `matrices` as large as the linear's lie below each other.
+Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, GemmEpilogue epilogue,
+                       int64_t matrices) {
   if (const Refusal refusal = refuse_device(plan)) {
     return refusal;
   }
@@ -216,7 +218,6 @@ Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, GemmEpilo
   }
   const int64_t m = row_count(x.shape);
   const int64_t k = row_length(x.shape);
-  const int64_t matrices = epilogue == GemmEpilogue::kSwiGlu ? 2 : 1;
   const int64_t n = m == 0 ? 0 : plan.info(linear.srcs[1]).shape.elements() / k * matrices;
   if (!is_measured_gemm(epilogue, m, n, k, plan.device)) {
     return fmt::format("no tile was measured for [{}, {}] times [{}, {}]", m, k, n, k);
@@ -254,7 +255,8 @@ Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& cal
   }
   const GemmEpilogue epilogue = epilogue_of(steps.back().op);
   const auto linears = steps_of(steps, OpKind::kLinear);
-  if (const Refusal refusal = refuse_product(plan, *linears[0], epilogue)) {
+  const int64_t matrices = epilogue == GemmEpilogue::kSwiGlu ? 2 : 1;
+  if (const Refusal refusal = refuse_product(plan, *linears[0], epilogue, matrices)) {
     return refusal;
   }
   const DType result = plan.info(call.results[0]).dtype;
@@ -281,6 +283,44 @@ MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext
     args.n *= 2;
     SINEW_ASSIGN(args.w, joined(linears, 1, DType::kBf16, context));
   }
+  return made_gemm(args, context);
+}
+
+// Operands: rows, then matrix and bias of every part.
+Refusal refuse_cross_context(const ops::Plan& plan, const ops::CompositeCall& call) {
+  const auto steps = steps_of(plan, call);
+  const std::span<const ops::Value> operands(call.operands);
+  if (const Refusal refusal = refuse_unless_weights(plan, operands.subspan(1))) {
+    return refusal;
+  }
+  if (steps.size() > static_cast<size_t>(GemmParts::kMost)) {
+    return fmt::format("it has {} parts, {} is the most", steps.size(), GemmParts::kMost);
+  }
+  for (const ops::Value result : call.results) {
+    if (plan.info(result).dtype != DType::kBf16 ||
+        plan.info(result).shape != plan.info(call.results[0]).shape) {
+      return "its results are not all stored in bf16 with one shape";
+    }
+  }
+  return refuse_product(plan, steps.front(), GemmEpilogue::kBias,
+                        static_cast<int64_t>(steps.size()));
+}
+
+MadeKernel make_cross_context(std::span<const BoundStep> steps, const MakeContext& context) {
+  const auto linears = steps_of(steps, OpKind::kLinear);
+  SINEW_CHECK(linears.size() == steps.size());
+  GemmArgs args{.epilogue = GemmEpilogue::kBias,
+                .m = row_count(steps[0].srcs[0].shape),
+                .k = row_length(steps[0].srcs[0].shape),
+                .a = steps[0].srcs[0].data};
+  args.parts.columns = static_cast<int>(row_length(steps[0].dsts[0].shape));
+  args.n = args.parts.columns * static_cast<int64_t>(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    args.parts.out[i] = steps[i].dsts[0].data;
+  }
+  SINEW_ASSIGN(args.w, joined(linears, 1, DType::kBf16, context));
+  SINEW_ASSIGN(const void* const bias, joined(linears, 2, DType::kF32, context));
+  args.bias = static_cast<const float*>(bias);
   return made_gemm(args, context);
 }
 

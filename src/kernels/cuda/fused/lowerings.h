@@ -30,6 +30,10 @@ MadeKernel make_action_update(std::span<const BoundStep> steps, const MakeContex
 Refusal refuse_embodiment_mlp(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_embodiment_mlp(std::span<const BoundStep> steps, const MakeContext& context);
 
+// Keys and values of all cross-attention blocks as one product.
+Refusal refuse_cross_context(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_cross_context(std::span<const BoundStep> steps, const MakeContext& context);
+
 // linear_activation, linear_residual, swiglu: where a tile was measured for the shape
 Refusal refuse_fused_linear(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_fused_linear(std::span<const BoundStep> steps, const MakeContext& context);
