@@ -7,6 +7,7 @@
 #include "model/blocks/cross_context.h"
 #include "model/blocks/dit_stack.h"
 #include "model/blocks/lm_block.h"
+#include "model/blocks/vision_projector.h"
 #include "model/blocks/vit_block.h"
 
 #include <fmt/format.h>
@@ -192,6 +193,27 @@ ops::Plan record_diffusion(int64_t tokens, int64_t width) {
   return b.take();
 }
 
+// Of the true size: the tokens of one image.
+ops::Plan record_projector() {
+  constexpr int64_t kWidth = 1152;
+  constexpr int64_t kTokens = 2048;
+  Builder b;
+  const Value x = b.real_input("x", {18 * 20, kWidth});
+  b.output(b.stage("vision", [&] {
+    return model::vision_projector(b, {.x = x,
+                                       .w = {.norm_w = b.weight("norm", {4 * kWidth}),
+                                             .norm_b = b.weight("shift", {4 * kWidth}),
+                                             .up_w = b.weight("up", {kTokens, 4 * kWidth}),
+                                             .up_b = b.weight("upb", {kTokens}),
+                                             .out_w = b.weight("out", {kTokens, kTokens}),
+                                             .out_b = b.weight("outb", {kTokens})},
+                                       .rows = 18,
+                                       .columns = 20,
+                                       .epsilon = 1e-5F});
+  }));
+  return b.take();
+}
+
 // Keys and values of eight blocks over text rows, of the true size, read by attention.
 ops::Plan record_context() {
   constexpr int64_t kWidth = 1536;
@@ -325,6 +347,14 @@ TEST(FusedBlocks, KeysAndValuesOfAllBlocksAreOneProductWhereItWasMeasured) {
   EXPECT_EQ(lowerings(record_context(), ops::Precision::kBf16, 89)[1], "cuda:linear");
 }
 
+TEST(FusedBlocks, TheProjectorIsTakenWholeWhereItWasMeasured) {
+  EXPECT_THAT(lowerings(record_projector(), ops::Precision::kBf16, 90),
+              testing::ElementsAre("cuda:vision_projector"));
+  EXPECT_EQ(lowerings(record_projector(), ops::Precision::kBf16, 90, /*keep_sites=*/true).front(),
+            "cuda:pixel_shuffle");
+  EXPECT_EQ(lowerings(record_projector(), ops::Precision::kBf16, 89).front(), "cuda:pixel_shuffle");
+}
+
 TEST(FusedBlocks, SmallLayersAreTakenWhole) {
   for (const int capability : {87, 90, 120}) {
     EXPECT_THAT(
@@ -379,9 +409,9 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
   if (!test::has_gpu()) {
     GTEST_SKIP() << "no GPU: " << cuda_system().problem;
   }
-  for (const auto& plan :
-       {record_vision(4), record_language(), record_diffusion(17, 1536), record_diffusion(51, 1536),
-        record_context(), record_action(16), record_action(17), record_action(50)}) {
+  for (const auto& plan : {record_vision(4), record_language(), record_diffusion(17, 1536),
+                           record_diffusion(51, 1536), record_context(), record_projector(),
+                           record_action(16), record_action(17), record_action(50)}) {
     const MadeUpWeights weights(plan);  // backends know parameters by their address
     const auto cpu = make_cpu_backend(2);
     const auto gpu = make_cuda_backend({.lowering = LoweringChoice::kFused}).value();

@@ -67,6 +67,8 @@ constexpr std::array kRows = {
 
 constexpr std::array kCompositeRows = {
     CudaCompositeRow{{"vit_block", 1, "cuda:vit_block", refuse_vit_block}, make_vit_block},
+    CudaCompositeRow{{"vision_projector", 1, "cuda:vision_projector", refuse_vision_projector},
+                     make_vision_projector},
     CudaCompositeRow{{"lm_block", 1, "cuda:lm_block", refuse_lm_block}, make_lm_block},
     CudaCompositeRow{{"cross_context", 1, "cuda:cross_context", refuse_cross_context},
                      make_cross_context},

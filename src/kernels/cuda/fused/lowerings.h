@@ -15,6 +15,10 @@ using MadeKernel = Result<std::unique_ptr<Kernel>>;
 Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& context);
 
+// projector_lowering.cpp
+Refusal refuse_vision_projector(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_vision_projector(std::span<const BoundStep> steps, const MakeContext& context);
+
 Refusal refuse_lm_block(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_lm_block(std::span<const BoundStep> steps, const MakeContext& context);
 

@@ -20,30 +20,41 @@ constexpr int kChunk = 32;
 constexpr int kChunks = kSkinnyMaxDepth / (kWarps * kChunk);  // of a warp, at most
 constexpr int kRowLanes = kSkinnyMaxDepth / (4 * kWarp);      // float4 of a row that a lane holds
 
-// One row of x in f32, normalised where that is asked for, as bf16.
-__device__ void stage_row(const SkinnyArgs& a, int row, int lane, __nv_bfloat16* to) {
-  const float* const from = static_cast<const float*>(a.x) + static_cast<int64_t>(row) * a.k;
-  float4 v[kRowLanes];
-  float sum = 0;
+// kRows rows of x in f32 from `row` on, a warp's stride apart, normalised where that is asked for,
+// as bf16. Together, so that their loads and sums are under way at the same time.
+template <int kRows>
+__device__ void stage_rows(const SkinnyArgs& a, int row, int lane, __nv_bfloat16* to) {
+  float4 v[kRows][kRowLanes];
+  float sum[kRows] = {};
 #pragma unroll
-  for (int i = 0; i < kRowLanes; ++i) {
-    const int c = 4 * (lane + i * kWarp);
-    v[i] = c < a.k ? *reinterpret_cast<const float4*>(from + c) : make_float4(0, 0, 0, 0);
-    sum += (v[i].x + v[i].y) + (v[i].z + v[i].w);
-  }
-  float mean = 0;
-  float factor = 1;
-  if (a.scale != nullptr) {
-    mean = warp_sum(sum) / static_cast<float>(a.k);
-    float squares = 0;
+  for (int r = 0; r < kRows; ++r) {
+    const int64_t from = static_cast<int64_t>(row + r * kWarps) * a.k;
 #pragma unroll
     for (int i = 0; i < kRowLanes; ++i) {
-      if (4 * (lane + i * kWarp) < a.k) {
-        const float4 d = {v[i].x - mean, v[i].y - mean, v[i].z - mean, v[i].w - mean};
-        squares += (d.x * d.x + d.y * d.y) + (d.z * d.z + d.w * d.w);
-      }
+      const int c = 4 * (lane + i * kWarp);
+      v[r][i] = c < a.k && row + r * kWarps < a.rows
+                    ? *reinterpret_cast<const float4*>(static_cast<const float*>(a.x) + from + c)
+                    : make_float4(0, 0, 0, 0);
+      sum[r] += (v[r][i].x + v[r][i].y) + (v[r][i].z + v[r][i].w);
     }
-    factor = rsqrtf(warp_sum(squares) / static_cast<float>(a.k) + a.epsilon);
+  }
+  float mean[kRows] = {};
+  float factor[kRows];
+  if (a.scale != nullptr) {
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      mean[r] = warp_sum(sum[r]) / static_cast<float>(a.k);
+      float squares = 0;
+#pragma unroll
+      for (int i = 0; i < kRowLanes; ++i) {
+        if (4 * (lane + i * kWarp) < a.k) {
+          const float4 d = {v[r][i].x - mean[r], v[r][i].y - mean[r], v[r][i].z - mean[r],
+                            v[r][i].w - mean[r]};
+          squares += (d.x * d.x + d.y * d.y) + (d.z * d.z + d.w * d.w);
+        }
+      }
+      factor[r] = rsqrtf(warp_sum(squares) / static_cast<float>(a.k) + a.epsilon);
+    }
   }
 #pragma unroll
   for (int i = 0; i < kRowLanes; ++i) {
@@ -51,16 +62,26 @@ __device__ void stage_row(const SkinnyArgs& a, int row, int lane, __nv_bfloat16*
     if (c >= a.k) {
       continue;
     }
-    float4 y = v[i];
+    float4 scale = make_float4(0, 0, 0, 0);
+    float4 shift = scale;
     if (a.scale != nullptr) {
-      const float4 scale = *reinterpret_cast<const float4*>(a.scale + c);
-      const float4 shift = *reinterpret_cast<const float4*>(a.shift + c);
-      y = {fmaf((y.x - mean) * factor, 1.0F + scale.x, shift.x),
-           fmaf((y.y - mean) * factor, 1.0F + scale.y, shift.y),
-           fmaf((y.z - mean) * factor, 1.0F + scale.z, shift.z),
-           fmaf((y.w - mean) * factor, 1.0F + scale.w, shift.w)};
+      scale = __ldg(reinterpret_cast<const float4*>(a.scale + c));
+      shift = __ldg(reinterpret_cast<const float4*>(a.shift + c));
     }
-    store_bf16(to, c, y);
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      if (row + r * kWarps >= a.rows) {
+        continue;
+      }
+      float4 y = v[r][i];
+      if (a.scale != nullptr) {
+        y = {fmaf((y.x - mean[r]) * factor[r], 1.0F + scale.x, shift.x),
+             fmaf((y.y - mean[r]) * factor[r], 1.0F + scale.y, shift.y),
+             fmaf((y.z - mean[r]) * factor[r], 1.0F + scale.z, shift.z),
+             fmaf((y.w - mean[r]) * factor[r], 1.0F + scale.w, shift.w)};
+      }
+      store_bf16(to, (row + r * kWarps) * static_cast<int64_t>(a.k + kSkinnyRowPad) + c, y);
+    }
   }
 }
 
@@ -93,14 +114,14 @@ __global__ void __launch_bounds__(kThreads, 1) skinny(const __grid_constant__ Sk
   const int chunks = a.k / kChunk;
 
   uint4 w[kChunks][2];
-  const auto* const weights =
-      static_cast<const __nv_bfloat16*>(a.w) + static_cast<int64_t>(first + group) * a.k + depth;
+  const uint4* const weights =
+      static_cast<const uint4*>(a.w) + static_cast<int64_t>(blockIdx.x) * chunks * 2 * kWarp + lane;
 #pragma unroll
   for (int i = 0; i < kChunks; ++i) {
     const int chunk = warp + i * kWarps;
     if (chunk < chunks) {
-      w[i][0] = __ldg(reinterpret_cast<const uint4*>(weights + chunk * kChunk));
-      w[i][1] = __ldg(reinterpret_cast<const uint4*>(weights + int64_t{8} * a.k + chunk * kChunk));
+      w[i][0] = __ldg(weights + chunk * 2 * kWarp);
+      w[i][1] = __ldg(weights + chunk * 2 * kWarp + kWarp);
     }
   }
   wait_for_producers();
@@ -112,8 +133,8 @@ __global__ void __launch_bounds__(kThreads, 1) skinny(const __grid_constant__ Sk
     auto* const staged =
         reinterpret_cast<__nv_bfloat16*>(sums_of_warps + kWarps * kRows * kOutputs);
     stride = a.k + kSkinnyRowPad;
-    for (int row = warp; row < a.rows; row += kWarps) {
-      stage_row(a, row, lane, staged + row * stride);
+    for (int row = warp; row < a.rows; row += 2 * kWarps) {
+      stage_rows<2>(a, row, lane, staged);
     }
     __syncthreads();
     x = staged;
@@ -171,24 +192,23 @@ Body body(int rows) {
   return tiles == 2 ? &skinny<2> : tiles == 4 ? &skinny<4> : &skinny<7>;
 }
 
-constexpr int kSide = 32;  // of a transposed square
-
-__global__ void transpose(const __nv_bfloat16* w, int64_t k, int64_t n, __nv_bfloat16* out) {
-  __shared__ __nv_bfloat16 square[kSide][kSide + 2];
-  const int64_t row = static_cast<int64_t>(blockIdx.y) * kSide;
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * kSide;
-  const auto x = static_cast<int>(threadIdx.x);
-  for (int y = static_cast<int>(threadIdx.y); y < kSide; y += static_cast<int>(blockDim.y)) {
-    if (row + y < k && column + x < n) {
-      square[y][x] = w[(row + y) * n + column + x];
-    }
+// One thread a lane's 16 bytes.
+__global__ void pack(const __nv_bfloat16* w, int64_t n, int64_t k, bool is_in_out, uint4* packed) {
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (at >= n * k / 8) {
+    return;
   }
-  __syncthreads();
-  for (int y = static_cast<int>(threadIdx.y); y < kSide; y += static_cast<int>(blockDim.y)) {
-    if (column + y < n && row + x < k) {
-      out[(column + y) * k + row + x] = square[x][y];
-    }
+  const int lane = static_cast<int>(at % kWarp);
+  const int64_t half = at / kWarp % 2;
+  const int64_t chunk = at / (2 * kWarp) % (k / kChunk);
+  const int64_t tile = at / (2 * kWarp) / (k / kChunk);
+  const int64_t output = tile * kOutputs + half * 8 + lane / 4;
+  const int64_t depth = chunk * kChunk + lane % 4 * 8;
+  __align__(16) __nv_bfloat16 run[8];
+  for (int i = 0; i < 8; ++i) {
+    run[i] = is_in_out ? w[(depth + i) * n + output] : w[output * k + depth + i];
   }
+  packed[at] = *reinterpret_cast<const uint4*>(run);
 }
 
 }  // namespace
@@ -206,12 +226,12 @@ Status enqueue_skinny(const SkinnyArgs& args, Stream stream) {
                 stream, args);
 }
 
-Status transpose_bf16(const void* w, int64_t k, int64_t n, void* out, Stream stream) {
-  const dim3 grid(static_cast<unsigned>((n + kSide - 1) / kSide),
-                  static_cast<unsigned>((k + kSide - 1) / kSide));
-  transpose<<<grid, dim3(kSide, 8), 0, stream>>>(static_cast<const __nv_bfloat16*>(w), k, n,
-                                                 static_cast<__nv_bfloat16*>(out));
-  return launch_status(cudaGetLastError(), "transpose");
+Status pack_skinny(const void* w, int64_t n, int64_t k, bool is_in_out, void* packed,
+                   Stream stream) {
+  const int64_t runs = n * k / 8;
+  pack<<<static_cast<unsigned>((runs + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
+      static_cast<const __nv_bfloat16*>(w), n, k, is_in_out, static_cast<uint4*>(packed));
+  return launch_status(cudaGetLastError(), "pack_skinny");
 }
 
 }  // namespace sinew::cuda

@@ -27,7 +27,8 @@ struct SkinnyArgs {
   const float* scale = nullptr;  // [k]
   const float* shift = nullptr;  // [k]
   float epsilon = 0;
-  const void* w = nullptr;  // [n, k] bf16; a parameter: read before the preceding kernel is done
+  const void* w =
+      nullptr;  // [n, k] bf16 from pack_skinny; read before the preceding kernel is done
   const float* bias = nullptr;  // [n]; optional
   SkinnyActivation activation = SkinnyActivation::kNone;
   const float* addend = nullptr;  // [rows, n]; optional, behind the activation
@@ -63,7 +64,9 @@ Status prepare_skinny(int rows, const ops::DeviceCaps& device);
 
 Status enqueue_skinny(const SkinnyArgs& args, Stream stream);
 
-// w [k, n] bf16 -> [n, k].
-Status transpose_bf16(const void* w, int64_t k, int64_t n, void* out, Stream stream);
+// w bf16 [n, k], or [k, n] if it is stored [in, out], in the order in which warps read it: a tile
+// of 16 outputs, a chunk of 32 depths, 8 outputs, a lane's 8 depths of one output.
+Status pack_skinny(const void* w, int64_t n, int64_t k, bool is_in_out, void* packed,
+                   Stream stream);
 
 }  // namespace sinew::cuda

@@ -52,8 +52,10 @@ Refusal refuse_products(const ops::Plan& plan, const ops::CompositeCall& call, i
   return std::nullopt;
 }
 
-Status pack_transposed(const PackJob& job) {
-  return transpose_bf16(job.srcs[0].data, job.numbers[0], job.numbers[1], job.dst, job.stream);
+// Numbers: outputs, depth, and whether the matrix is stored [in, out].
+Status pack_weights(const PackJob& job) {
+  return pack_skinny(job.srcs[0].data, job.numbers[0], job.numbers[1], job.numbers[2] != 0, job.dst,
+                     job.stream);
 }
 
 // What a product's step says by itself; x, result and the rest are the caller's.
@@ -63,16 +65,13 @@ Result<SkinnyArgs> product_of(const BoundStep& linear, int rows, const MakeConte
   args.k = static_cast<int>(row_length(linear.srcs[0].shape));
   args.n = static_cast<int>(row_length(linear.dsts[0].shape));
   args.is_dependent = context.device.compute_capability >= 90;
-  if (std::get<ops::LinearAttributes>(linear.attributes).weights_in_out) {
-    SINEW_ASSIGN(args.w, context.weights.packed(std::span(&linear.srcs[1], 1),
-                                                {.name = "transposed",
-                                                 .bytes = size_t{2} * static_cast<size_t>(args.k) *
-                                                          static_cast<size_t>(args.n),
-                                                 .numbers = {args.k, args.n},
-                                                 .pack = &pack_transposed}));
-  } else {
-    SINEW_ASSIGN(args.w, matrix_of(linear, context));
-  }
+  const bool is_in_out = std::get<ops::LinearAttributes>(linear.attributes).weights_in_out;
+  const size_t bytes = size_t{2} * static_cast<size_t>(args.k) * static_cast<size_t>(args.n);
+  SINEW_ASSIGN(args.w, context.weights.packed(std::span(&linear.srcs[1], 1),
+                                              {.name = "skinny",
+                                               .bytes = bytes,
+                                               .numbers = {args.n, args.k, is_in_out ? 1 : 0},
+                                               .pack = &pack_weights}));
   if (linear.srcs[2].data != nullptr) {
     SINEW_ASSIGN(args.bias, vector_of(linear, 2, context));
   }

@@ -10,37 +10,61 @@ namespace {
 
 constexpr int kThreads = 256;
 
+// kValues: of a row a thread keeps; 0: rows longer than that are read three times.
+template <int kValues>
 __global__ void __launch_bounds__(kThreads)
     norm(RealSource x, RealSource w, RealSource b, RealResult y, NormShape shape) {
   __shared__ float scratch[kThreads / kWarp];
   const int64_t first = blockIdx.x * shape.width;
   const float count = static_cast<float>(shape.width);
   const float origin = shape.is_centred ? load(x, first) : 0.0F;
+  float kept[kValues > 0 ? kValues : 1];
+  if constexpr (kValues > 0) {
+#pragma unroll
+    for (int v = 0; v < kValues; ++v) {
+      const int64_t i = threadIdx.x + v * kThreads;
+      kept[v] = i < shape.width ? load(x, first + i) : 0.0F;
+    }
+  }
+  // visit(i, value) for this thread's part of the row, in one order
+  const auto visit = [&](const auto& each) {
+    if constexpr (kValues > 0) {
+#pragma unroll
+      for (int v = 0; v < kValues; ++v) {
+        const int64_t i = threadIdx.x + v * kThreads;
+        if (i < shape.width) {
+          each(i, kept[v]);
+        }
+      }
+    } else {
+      for (int64_t i = threadIdx.x; i < shape.width; i += kThreads) {
+        each(i, load(x, first + i));
+      }
+    }
+  };
   float mean = 0;  // above the origin
   if (shape.is_centred) {
     float sum = 0;
-    for (int64_t i = threadIdx.x; i < shape.width; i += kThreads) {
-      sum += load(x, first + i) - origin;
-    }
+    visit([&](int64_t, float value) { sum += value - origin; });
     mean = block_sum<kThreads>(sum, scratch) / count;
   }
   float squares = 0;
-  for (int64_t i = threadIdx.x; i < shape.width; i += kThreads) {
-    const float deviation = load(x, first + i) - origin - mean;
+  visit([&](int64_t, float value) {
+    const float deviation = value - origin - mean;
     squares += deviation * deviation;
-  }
+  });
   const float variance = block_sum<kThreads>(squares, scratch) / count;
   const float factor = 1.0F / sqrtf(variance + shape.epsilon);
-  for (int64_t i = threadIdx.x; i < shape.width; i += kThreads) {
-    float value = (load(x, first + i) - origin - mean) * factor;
+  visit([&](int64_t i, float value) {
+    float result = (value - origin - mean) * factor;
     if (w.data != nullptr) {
-      value *= load(w, i);
+      result *= load(w, i);
     }
     if (b.data != nullptr) {
-      value += load(b, i);
+      result += load(b, i);
     }
-    store(y, first + i, value);
-  }
+    store(y, first + i, result);
+  });
 }
 
 }  // namespace
@@ -50,7 +74,10 @@ Status launch_norm(const RealSource& x, const RealSource& w, const RealSource& b
   if (shape.rows == 0 || shape.width == 0) {
     return {};
   }
-  norm<<<static_cast<unsigned int>(shape.rows), kThreads, 0, stream>>>(x, w, b, y, shape);
+  const auto body = shape.width <= 8 * kThreads    ? norm<8>
+                    : shape.width <= 20 * kThreads ? norm<20>
+                                                   : norm<0>;
+  body<<<static_cast<unsigned int>(shape.rows), kThreads, 0, stream>>>(x, w, b, y, shape);
   return launch_status("norm");
 }
 
