@@ -295,10 +295,13 @@ TYPED_TEST(BlockProductTest, TilesOfXGiveTheSameBitsAsRows) {
 // Long sums are made in pieces.
 TYPED_TEST(BlockProductTest, SumsOverMoreDepthsThanAPiece) {
   for (const auto& product : available<TypeParam>()) {
-    constexpr int64_t kPiece = kDepthPiece<TypeParam>;
+    constexpr int64_t kRows = 112;  // whole tiles
+    constexpr int64_t kPiece = std::is_same_v<TypeParam, Bf16>
+                                   ? kBf16PieceBytes / (kRows * int64_t{sizeof(Bf16)})
+                                   : kF32DepthPiece;
     for (const int64_t depth : {kPiece, kPiece + 2, kPiece + 34, 3 * kPiece - 2}) {
-      const std::string label = label_of(product, 50, 3, depth);
-      Block<TypeParam> block(50, 3, depth, 5);
+      const std::string label = label_of(product, kRows, 3, depth);
+      Block<TypeParam> block(kRows, 3, depth, 5);
       block.run(product);
       ASSERT_NO_FATAL_FAILURE(block.expect_close(label));
       ASSERT_NO_FATAL_FAILURE(block.expect_guards(label));

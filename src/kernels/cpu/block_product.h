@@ -22,10 +22,11 @@ inline constexpr int64_t kPanelColumns = 16;
 // Depth of bf16 panels is a multiple of this (a tile of 64 bytes).
 inline constexpr int64_t kBf16DepthStep = 32;
 
-// Long sums are made in pieces of at most so many depths: what all rows and panels of a block read
-// of a piece fits into a second-level cache. A sum that goes on is the same sum, in the same order.
-template <class T>
-inline constexpr int64_t kDepthPiece = sizeof(T) == 2 ? 2176 : 1280;
+// Long sums are made in pieces: what all rows of a block read of a piece of x stays in a
+// second-level cache while panel after panel passes. A sum that goes on is the same sum, in the
+// same order. f32: depths of a piece; bf16: bytes of x.
+inline constexpr int64_t kF32DepthPiece = 1280;
+inline constexpr int64_t kBf16PieceBytes = int64_t{900} << 10;
 
 // Rows of a tile of bf16 x.
 inline constexpr int64_t kTileRows = 16;

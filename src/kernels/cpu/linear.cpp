@@ -49,12 +49,11 @@ struct Division {
   int64_t row_blocks = 0;
   int64_t panel_blocks = 0;
 
-  Division(int64_t rows, int64_t panels, int threads) {
-    constexpr int64_t kRows = 256;  // more would not fit; fewer would read the panels more often
+  Division(int64_t rows, int64_t panels, int threads, int64_t most_rows) {
     constexpr int64_t kRowStep = 32;
     constexpr int64_t kPanelStep = 6;            // whole groups of every block product's panels
     constexpr int64_t kPanels = 3 * kPanelStep;  // long rows are read again for each block
-    row_blocks = (rows + kRows - 1) / kRows;
+    row_blocks = (rows + most_rows - 1) / most_rows;
     block_rows = (rows + row_blocks - 1) / row_blocks;
     if (row_blocks > 1) {
       block_rows = (block_rows + kRowStep - 1) / kRowStep * kRowStep;
@@ -74,9 +73,14 @@ class Linear final : public Kernel {
   // Up to as many f32 rows are read where they are: a copy of few would cost as much as it saves.
   static constexpr int64_t kFewRows = 64;
   static constexpr bool kIsBf16 = std::is_same_v<T, Bf16>;
+  static constexpr int64_t kStripRows = 384;
+  static constexpr int64_t kStripPanels = 4;
 
   explicit Linear(const LinearOperands& operands)
-      : o_(operands), division_(o_.rows, o_.matrices[0].panel_count(), o_.threads) {
+      : o_(operands),
+        division_(o_.rows, o_.matrices[0].panel_count(), o_.threads, most_rows()),
+        strip_panels_(is_in_strips() ? std::min(kStripPanels, division_.block_panels)
+                                     : division_.block_panels) {
     if constexpr (std::is_same_v<T, float>) {
       product_ = f32_block_product();
     } else {
@@ -122,11 +126,25 @@ class Linear final : public Kernel {
     return aligned(static_cast<size_t>(rows * copied_stride_) * sizeof(T));
   }
 
-  int64_t block_columns() const { return division_.block_panels * kPanelColumns; }
+  // Where x and two strips of panels, the one in use and the one that is being fetched, fit into a
+  // second-level cache, bf16 sums are made and finished a strip at a time: then sums take hardly
+  // any of that cache.
+  bool is_in_strips() const {
+    constexpr int64_t kCacheBytes = int64_t{1280} << 10;
+    const int64_t columns = 2 * kStripPanels * kPanelColumns;
+    const int64_t line_bytes = o_.matrices[0].inputs * static_cast<int64_t>(sizeof(T));
+    return kIsBf16 && !o_.finish.is_gated &&
+           (std::min(o_.rows, kStripRows) + columns) * line_bytes <= kCacheBytes;
+  }
+
+  // Of a block: more would not fit; fewer would read the panels more often.
+  int64_t most_rows() const { return is_in_strips() ? kStripRows : 256; }
+
+  int64_t strip_columns() const { return strip_panels_ * kPanelColumns; }
 
   size_t thread_bytes() const {
     const int64_t products = o_.finish.is_gated ? 2 : 1;
-    return aligned(static_cast<size_t>(products * division_.block_rows * block_columns()) *
+    return aligned(static_cast<size_t>(products * division_.block_rows * strip_columns()) *
                    sizeof(float));
   }
 
@@ -178,14 +196,23 @@ class Linear final : public Kernel {
                  float* sums) const {
     const int64_t first_row = row_block * division_.block_rows;
     const int64_t rows = std::min(division_.block_rows, o_.rows - first_row);
-    const int64_t first_panel = panel_block * division_.block_panels;
-    const int64_t panels =
-        std::min(division_.block_panels, o_.matrices[0].panel_count() - first_panel);
-    const int64_t stride = block_columns();
+    const int64_t end =
+        std::min((panel_block + 1) * division_.block_panels, o_.matrices[0].panel_count());
+    for (int64_t panel = panel_block * division_.block_panels; panel < end;
+         panel += strip_panels_) {
+      run_strip(x + first_row * ldx, ldx, first_row, rows, panel,
+                std::min(strip_panels_, end - panel), sums);
+    }
+  }
+
+  // `x` is the first of the rows: whole tiles begin there, where there are tiles.
+  void run_strip(const T* x, int64_t ldx, int64_t first_row, int64_t rows, int64_t first_panel,
+                 int64_t panels, float* sums) const {
+    const int64_t stride = strip_columns();
     float* second = sums + division_.block_rows * stride;
     for (size_t i = 0; i < (o_.finish.is_gated ? 2U : 1U); ++i) {
       const PackedMatrix& matrix = o_.matrices[i];
-      product_.run({.x = x + first_row * ldx,  // whole tiles begin there, where there are tiles
+      product_.run({.x = x,
                     .ldx = ldx,
                     .is_tiled = is_tiled_,
                     .rows = rows,
@@ -266,6 +293,7 @@ class Linear final : public Kernel {
 
   LinearOperands o_;
   Division division_;
+  int64_t strip_panels_;  // of a block, summed and finished at a time
   BlockProduct<T> product_;
   int64_t copied_stride_ = 0;  // elements of a copied row; 0: rows are read where they are
   bool is_tiled_ = false;      // the copy is in tiles
