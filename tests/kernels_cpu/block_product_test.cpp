@@ -125,6 +125,29 @@ class Block {
                  .ldout = ldout_});
   }
 
+  // With the sums of every two panels in a region of their own.
+  void run_in_pairs(const BlockProduct<T>& product) {
+    constexpr int64_t kPair = 2 * kPanelColumns;
+    const int64_t pair_stride = rows_ * kPair;
+    std::vector<float> sums(static_cast<size_t>((panels_ + 1) / 2 * pair_stride));
+    product.run({.x = x_.data(),
+                 .ldx = ldx_,
+                 .rows = rows_,
+                 .panels = w_.data(),
+                 .panel_stride = panel_stride_,
+                 .panel_count = panels_,
+                 .depth = depth_,
+                 .out = sums.data(),
+                 .ldout = kPair,
+                 .pair_stride = pair_stride});
+    for (int64_t r = 0; r < rows_; ++r) {
+      for (int64_t c = 0; c < kPanelColumns * panels_; ++c) {
+        out_[static_cast<size_t>(kGuardFloats + r * ldout_ + c)] =
+            sums[static_cast<size_t>(c / kPair * pair_stride + r * kPair + c % kPair)];
+      }
+    }
+  }
+
   // Columns [0, 16 panels) of every row, as bits.
   std::vector<uint32_t> bits() const {
     std::vector<uint32_t> bits;
@@ -288,6 +311,19 @@ TYPED_TEST(BlockProductTest, TilesOfXGiveTheSameBitsAsRows) {
         ASSERT_EQ(tiled.bits(), expected) << label;
         ASSERT_NO_FATAL_FAILURE(tiled.expect_guards(label));
       }
+    }
+  }
+}
+
+TYPED_TEST(BlockProductTest, SumsInPairsOfPanelsHaveTheSameBits) {
+  for (const auto& product : available<TypeParam>()) {
+    for (const int64_t panels : {1, 2, 5, 8}) {
+      Block<TypeParam> block(35, panels, 62, 4);
+      block.run(product);
+      const std::vector<uint32_t> expected = block.bits();
+      Block<TypeParam> pairs(35, panels, 62, 4);
+      pairs.run_in_pairs(product);
+      ASSERT_EQ(pairs.bits(), expected) << label_of(product, 35, panels, 62);
     }
   }
 }

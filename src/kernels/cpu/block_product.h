@@ -44,11 +44,19 @@ struct BlockOperands {
   const T* panels = nullptr;
   int64_t panel_stride = 0;  // elements from one panel to the next
   int64_t panel_count = 0;
-  int64_t depth = 0;     // of x; panels are padded
-  float* out = nullptr;  // [rows, 16 * panel_count] with row stride ldout
+  int64_t depth = 0;  // of x; panels are padded
+  // [panel_count / 2 rounded up][rows, 32]: the sums of two panels side by side with row stride
+  // ldout, the next two pair_stride further. By default those lie beside them in the same rows.
+  float* out = nullptr;
   int64_t ldout = 0;
+  int64_t pair_stride = 2 * kPanelColumns;
   // The panels come from memory, one after the other: worth fetching ahead of their use.
   bool is_cold = false;
+
+  // Where the sums of a row and a panel go.
+  float* sums(int64_t row, int64_t panel) const {
+    return out + row * ldout + panel / 2 * pair_stride + panel % 2 * kPanelColumns;
+  }
 };
 
 template <class T>

@@ -46,7 +46,7 @@ inline __attribute__((always_inline)) void widened_tile(const Operands& o, int64
       sums[r] += to_float(x[r * o.ldx + i + 1]) * odd;
     }
   }
-  float* out = o.out + first_row * o.ldout + first_panel * kPanelColumns;
+  float* out = o.sums(first_row, first_panel);
   for (int r = 0; r < kRows; ++r) {
     std::memcpy(out + r * o.ldout, &sums[r], sizeof(Lanes));
   }
@@ -105,10 +105,10 @@ __attribute__((target(SINEW_BF16_TARGET), always_inline)) inline void dot_tile(
       }
     }
   }
-  float* out = o.out + first_row * o.ldout + first_panel * kPanelColumns;
-  for (int r = 0; r < kRows; ++r) {
-    for (int p = 0; p < kPanels; ++p) {
-      _mm512_storeu_ps(out + r * o.ldout + p * kPanelColumns, sums[r][p]);
+  for (int p = 0; p < kPanels; ++p) {
+    float* out = o.sums(first_row, first_panel + p);
+    for (int r = 0; r < kRows; ++r) {
+      _mm512_storeu_ps(out + r * o.ldout, sums[r][p]);
     }
   }
 }
@@ -198,17 +198,21 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void tile_step(c
 
 constexpr int64_t kTileElements = kTileRows * kTileBytes / static_cast<int64_t>(sizeof(Bf16));
 
-template <_mm_hint kHint>
-__attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_lines(
-    const Bf16* first, int64_t lines) {
+// Levels of the cache, as __builtin_prefetch counts.
+constexpr int kFirstLevel = 3;
+constexpr int kSecondLevel = 2;
+
+template <int kLevel>
+__attribute__((always_inline)) inline void prefetch_lines(const Bf16* first, int64_t lines) {
   for (int64_t line = 0; line < lines; ++line) {
-    _mm_prefetch(reinterpret_cast<const char*>(first + line * kBf16DepthStep), kHint);
+    __builtin_prefetch(first + line * kBf16DepthStep, 0, kLevel);
   }
 }
 
 // Sapphire Rapids puts something asleep that stores of tiles need when there was none for some
 // 0.8 us: the next one then takes 0.3 us longer, a fifth of what 1152 depths take. A store of any
-// tile keeps it awake. Other processors lose one store in so many steps.
+// tile keeps it awake. Not worth it where panels come from memory just in time: so many steps take
+// longer than that.
 constexpr int64_t kStepsBetweenStores = 16;
 
 // What of two panels is fetched from memory while a tile of rows is summed. Where there are several
@@ -240,11 +244,11 @@ struct Fetch {
       return;
     }
     if (is_near) {
-      prefetch_lines<_MM_HINT_T0>(left, lines);
-      prefetch_lines<_MM_HINT_T0>(left + panel_stride, kHasRight ? lines : 0);
+      prefetch_lines<kFirstLevel>(left, lines);
+      prefetch_lines<kFirstLevel>(left + panel_stride, kHasRight ? lines : 0);
     } else {
-      prefetch_lines<_MM_HINT_T1>(left, lines);
-      prefetch_lines<_MM_HINT_T1>(left + panel_stride, lines);
+      prefetch_lines<kSecondLevel>(left, lines);
+      prefetch_lines<kSecondLevel>(left + panel_stride, lines);
     }
     left += lines * kBf16DepthStep;
     --steps;
@@ -320,7 +324,7 @@ __attribute__((target(SINEW_AMX_TARGET))) void sum_tiles(const Operands& o, cons
   const Bf16* x = o.x + span.first_row * o.ldx + span.first_step * x_step;
   const Bf16* panel = o.panels + span.panel * o.panel_stride + span.first_step * kTileElements;
   Position at{x, x + kTileRows * o.ldx, panel, panel + o.panel_stride};
-  float* out = o.out + span.first_row * o.ldout + span.panel * kPanelColumns;
+  float* out = o.sums(span.first_row, span.panel);
   begin_sums<kHasLower, kHasRight>(out, o.ldout, span.first_step == 0);
   int64_t left = span.end_step - span.first_step;
   for (; !fetch.is_near && left > kStepsBetweenStores; left -= kStepsBetweenStores) {
@@ -462,7 +466,7 @@ class AmxRun {
   int64_t configured_ = -1;
   int64_t tail_row_ = -1;
   alignas(64) std::array<Bf16, kRows * kBf16DepthStep> tail_;
-  alignas(64) std::array<std::byte, kTileBytes> unread_;
+  alignas(64) std::array<std::byte, kTileBytes> unread_{};
 };
 
 void run_amx(const Operands& o) {
