@@ -315,15 +315,15 @@ TYPED_TEST(BlockProductTest, TilesOfXGiveTheSameBitsAsRows) {
   }
 }
 
-TYPED_TEST(BlockProductTest, SumsInPairsOfPanelsHaveTheSameBits) {
-  for (const auto& product : available<TypeParam>()) {
+TEST(Bf16BlockProductTest, SumsInPairsOfPanelsHaveTheSameBits) {
+  for (const auto& product : available<Bf16>()) {
     for (const int64_t panels : {1, 2, 5, 8}) {
-      Block<TypeParam> block(35, panels, 62, 4);
+      Block<Bf16> block(35, panels, 62, 4);
       block.run(product);
       const std::vector<uint32_t> expected = block.bits();
-      Block<TypeParam> pairs(35, panels, 62, 4);
+      Block<Bf16> pairs(35, panels, 62, 4);
       pairs.run_in_pairs(product);
-      ASSERT_EQ(pairs.bits(), expected) << label_of(product, 35, panels, 62);
+      ASSERT_EQ(pairs.bits(), expected) << label_of<Bf16>(product, 35, panels, 62);
     }
   }
 }

@@ -46,7 +46,8 @@ struct BlockOperands {
   int64_t panel_count = 0;
   int64_t depth = 0;  // of x; panels are padded
   // [panel_count / 2 rounded up][rows, 32]: the sums of two panels side by side with row stride
-  // ldout, the next two pair_stride further. By default those lie beside them in the same rows.
+  // ldout, the next two pair_stride further. By default those lie beside them in the same rows, and
+  // f32 products know no other form: the address costs them registers.
   float* out = nullptr;
   int64_t ldout = 0;
   int64_t pair_stride = 2 * kPanelColumns;

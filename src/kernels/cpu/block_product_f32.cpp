@@ -55,12 +55,11 @@ struct Depths {
 template <int kRows, int kPanels, bool kIsTiled>
 inline __attribute__((always_inline)) void tile(const BlockOperands<float>& o, int64_t first_row,
                                                 int64_t first_panel, Depths depths, Fetch fetch) {
-  static_assert(kPanels <= 2);  // whose sums lie side by side
   const float* x = o.x + first_row * o.ldx;
   const int64_t row_stride = kIsTiled ? 1 : o.ldx;
   constexpr int64_t kDepthStride = kIsTiled ? kRows : 1;
   const float* panel = o.panels + first_panel * o.panel_stride;
-  float* out = o.sums(first_row, first_panel);
+  float* out = o.out + first_row * o.ldout + first_panel * kPanelColumns;
   Lanes sums[kRows][kPanels] = {};
   if (depths.first > 0) {
     for (int r = 0; r < kRows; ++r) {

@@ -134,7 +134,7 @@ class Linear final : public Kernel {
     constexpr int64_t kCacheBytes = int64_t{1280} << 10;
     const int64_t columns = 2 * kStripPanels * kPanelColumns;
     const int64_t line_bytes = o_.matrices[0].inputs * static_cast<int64_t>(sizeof(T));
-    return kIsBf16 && !o_.finish.is_gated &&
+    return is_in_pairs() && !o_.finish.is_gated &&
            (std::min(o_.rows, kStripRows) + columns) * line_bytes <= kCacheBytes;
   }
 
