@@ -125,6 +125,29 @@ class Block {
                  .ldout = ldout_});
   }
 
+  // With the sums of every two panels in a region of their own.
+  void run_in_pairs(const BlockProduct<T>& product) {
+    constexpr int64_t kPair = 2 * kPanelColumns;
+    const int64_t pair_stride = rows_ * kPair;
+    std::vector<float> sums(static_cast<size_t>((panels_ + 1) / 2 * pair_stride));
+    product.run({.x = x_.data(),
+                 .ldx = ldx_,
+                 .rows = rows_,
+                 .panels = w_.data(),
+                 .panel_stride = panel_stride_,
+                 .panel_count = panels_,
+                 .depth = depth_,
+                 .out = sums.data(),
+                 .ldout = kPair,
+                 .pair_stride = pair_stride});
+    for (int64_t r = 0; r < rows_; ++r) {
+      for (int64_t c = 0; c < kPanelColumns * panels_; ++c) {
+        out_[static_cast<size_t>(kGuardFloats + r * ldout_ + c)] =
+            sums[static_cast<size_t>(c / kPair * pair_stride + r * kPair + c % kPair)];
+      }
+    }
+  }
+
   // Columns [0, 16 panels) of every row, as bits.
   std::vector<uint32_t> bits() const {
     std::vector<uint32_t> bits;
@@ -292,13 +315,29 @@ TYPED_TEST(BlockProductTest, TilesOfXGiveTheSameBitsAsRows) {
   }
 }
 
+TEST(Bf16BlockProductTest, SumsInPairsOfPanelsHaveTheSameBits) {
+  for (const auto& product : available<Bf16>()) {
+    for (const int64_t panels : {1, 2, 5, 8}) {
+      Block<Bf16> block(35, panels, 62, 4);
+      block.run(product);
+      const std::vector<uint32_t> expected = block.bits();
+      Block<Bf16> pairs(35, panels, 62, 4);
+      pairs.run_in_pairs(product);
+      ASSERT_EQ(pairs.bits(), expected) << label_of<Bf16>(product, 35, panels, 62);
+    }
+  }
+}
+
 // Long sums are made in pieces.
 TYPED_TEST(BlockProductTest, SumsOverMoreDepthsThanAPiece) {
   for (const auto& product : available<TypeParam>()) {
-    constexpr int64_t kPiece = kDepthPiece<TypeParam>;
+    constexpr int64_t kRows = 112;  // whole tiles
+    constexpr int64_t kPiece = std::is_same_v<TypeParam, Bf16>
+                                   ? kBf16PieceBytes / (kRows * int64_t{sizeof(Bf16)})
+                                   : kF32DepthPiece;
     for (const int64_t depth : {kPiece, kPiece + 2, kPiece + 34, 3 * kPiece - 2}) {
-      const std::string label = label_of(product, 50, 3, depth);
-      Block<TypeParam> block(50, 3, depth, 5);
+      const std::string label = label_of(product, kRows, 3, depth);
+      Block<TypeParam> block(kRows, 3, depth, 5);
       block.run(product);
       ASSERT_NO_FATAL_FAILURE(block.expect_close(label));
       ASSERT_NO_FATAL_FAILURE(block.expect_guards(label));

@@ -22,10 +22,11 @@ inline constexpr int64_t kPanelColumns = 16;
 // Depth of bf16 panels is a multiple of this (a tile of 64 bytes).
 inline constexpr int64_t kBf16DepthStep = 32;
 
-// Long sums are made in pieces of at most so many depths: what all rows and panels of a block read
-// of a piece fits into a second-level cache. A sum that goes on is the same sum, in the same order.
-template <class T>
-inline constexpr int64_t kDepthPiece = sizeof(T) == 2 ? 2176 : 1280;
+// Long sums are made in pieces: what all rows of a block read of a piece of x stays in a
+// second-level cache while panel after panel passes. A sum that goes on is the same sum, in the
+// same order. f32: depths of a piece; bf16: bytes of x.
+inline constexpr int64_t kF32DepthPiece = 1280;
+inline constexpr int64_t kBf16PieceBytes = int64_t{900} << 10;
 
 // Rows of a tile of bf16 x.
 inline constexpr int64_t kTileRows = 16;
@@ -43,11 +44,20 @@ struct BlockOperands {
   const T* panels = nullptr;
   int64_t panel_stride = 0;  // elements from one panel to the next
   int64_t panel_count = 0;
-  int64_t depth = 0;     // of x; panels are padded
-  float* out = nullptr;  // [rows, 16 * panel_count] with row stride ldout
+  int64_t depth = 0;  // of x; panels are padded
+  // [panel_count / 2 rounded up][rows, 32]: the sums of two panels side by side with row stride
+  // ldout, the next two pair_stride further. By default those lie beside them in the same rows, and
+  // f32 products know no other form: the address costs them registers.
+  float* out = nullptr;
   int64_t ldout = 0;
+  int64_t pair_stride = 2 * kPanelColumns;
   // The panels come from memory, one after the other: worth fetching ahead of their use.
   bool is_cold = false;
+
+  // Where the sums of a row and a panel go.
+  float* sums(int64_t row, int64_t panel) const {
+    return out + row * ldout + panel / 2 * pair_stride + panel % 2 * kPanelColumns;
+  }
 };
 
 template <class T>

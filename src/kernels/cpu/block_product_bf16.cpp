@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 
 #if defined(SINEW_X86_TARGETS)
@@ -45,7 +46,7 @@ inline __attribute__((always_inline)) void widened_tile(const Operands& o, int64
       sums[r] += to_float(x[r * o.ldx + i + 1]) * odd;
     }
   }
-  float* out = o.out + first_row * o.ldout + first_panel * kPanelColumns;
+  float* out = o.sums(first_row, first_panel);
   for (int r = 0; r < kRows; ++r) {
     std::memcpy(out + r * o.ldout, &sums[r], sizeof(Lanes));
   }
@@ -104,10 +105,10 @@ __attribute__((target(SINEW_BF16_TARGET), always_inline)) inline void dot_tile(
       }
     }
   }
-  float* out = o.out + first_row * o.ldout + first_panel * kPanelColumns;
-  for (int r = 0; r < kRows; ++r) {
-    for (int p = 0; p < kPanels; ++p) {
-      _mm512_storeu_ps(out + r * o.ldout + p * kPanelColumns, sums[r][p]);
+  for (int p = 0; p < kPanels; ++p) {
+    float* out = o.sums(first_row, first_panel + p);
+    for (int r = 0; r < kRows; ++r) {
+      _mm512_storeu_ps(out + r * o.ldout, sums[r][p]);
     }
   }
 }
@@ -196,36 +197,61 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void tile_step(c
 }
 
 constexpr int64_t kTileElements = kTileRows * kTileBytes / static_cast<int64_t>(sizeof(Bf16));
-// Far enough ahead to hide the way from memory, for panels that are read once.
-constexpr int64_t kPrefetchElements = 4 * kTileElements;
 
-__attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void prefetch_lines(
-    const Bf16* tile, int64_t first, int64_t end) {
-  for (int64_t line = first; line < end; ++line) {
-    _mm_prefetch(reinterpret_cast<const char*>(tile + line * kBf16DepthStep), _MM_HINT_T0);
+// Levels of the cache, as __builtin_prefetch counts.
+constexpr int kFirstLevel = 3;
+constexpr int kSecondLevel = 2;
+
+template <int kLevel>
+__attribute__((always_inline)) inline void prefetch_lines(const Bf16* first, int64_t lines) {
+  for (int64_t line = 0; line < lines; ++line) {
+    __builtin_prefetch(first + line * kBf16DepthStep, 0, kLevel);
   }
 }
 
-// What of the panels is fetched from memory while a tile of rows is summed. Where there are
-// several, each fetches its share of every tile of the two panels that come next, since all of it
-// at once would wait for memory; else panels are fetched a little ahead of their use.
-struct Fetch {
-  int64_t distance;  // elements, of the lines fetched from those in use
-  int64_t first_line;
-  int64_t end_line;
+// Sapphire Rapids puts something asleep that stores of tiles need when there was none for some
+// 0.8 us: the next one then takes 0.3 us longer, a fifth of what 1152 depths take. A store of any
+// tile keeps it awake. Not worth it where panels come from memory just in time: so many steps take
+// longer than that.
+constexpr int64_t kStepsBetweenStores = 16;
 
-  Fetch(const Operands& o, int64_t tile, int64_t tiles)
-      : distance(2 * o.panel_stride),
-        first_line(tile * kTileRows / tiles),
-        end_line((tile + 1) * kTileRows / tiles) {
-    constexpr int64_t kLeast = 4;  // fewer tiles hardly compute longer than memory delivers
-    if (!o.is_cold) {
-      end_line = first_line;
-    } else if (tiles < kLeast) {
-      distance = kPrefetchElements;
-      first_line = 0;
-      end_line = kTileRows;
+// What of two panels is fetched from memory while a tile of rows is summed. Where there are several
+// tiles, each fetches its share of the two panels that come next, into the second-level cache and
+// line after line, which makes the processor's own prefetcher join in. Else panels are fetched a
+// little ahead of their use.
+struct Fetch {
+  const Bf16* left = nullptr;  // the line that comes next; that of the right panel is a stride on
+  int64_t lines = 0;           // of each panel in a step
+  int64_t steps = 0;           // that fetch
+  bool is_near = false;
+
+  // Far enough ahead to hide the way from memory, for panels that are read once.
+  static Fetch ahead_of(const Bf16* panel, int64_t steps) {
+    return {panel + 4 * kTileElements, kTileRows, steps, true};
+  }
+
+  // The share of `tile`; `next` will be read for so many steps.
+  static Fetch share(const Bf16* next, int64_t steps, int64_t tile, int64_t tiles) {
+    const int64_t lines = (kTileRows + tiles - 1) / tiles;
+    const int64_t first = tile * steps * kTileRows / tiles;
+    const int64_t end = (tile + 1) * steps * kTileRows / tiles;
+    return {next + first * kBf16DepthStep, lines, (end - first + lines - 1) / lines, false};
+  }
+
+  template <bool kHasRight>
+  __attribute__((target(SINEW_AMX_TARGET), always_inline)) void take_step(int64_t panel_stride) {
+    if (steps <= 0) {
+      return;
     }
+    if (is_near) {
+      prefetch_lines<kFirstLevel>(left, lines);
+      prefetch_lines<kFirstLevel>(left + panel_stride, kHasRight ? lines : 0);
+    } else {
+      prefetch_lines<kSecondLevel>(left, lines);
+      prefetch_lines<kSecondLevel>(left + panel_stride, lines);
+    }
+    left += lines * kBf16DepthStep;
+    --steps;
   }
 };
 
@@ -235,7 +261,8 @@ struct Span {
   int64_t panel;
   int64_t first_step;  // 0: the sums begin
   int64_t end_step;
-  const Bf16* tail;  // the partial step behind the last one of all rows, zero-padded; or nullptr
+  const Bf16* tail;   // the partial step behind the last one of all rows, zero-padded; or nullptr
+  std::byte* unread;  // a line for stores that nothing reads
 };
 
 template <bool kHasLower, bool kHasRight>
@@ -268,28 +295,46 @@ __attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void begin_sums(
   }
 }
 
+// The next tiles of x and of the panels.
+struct Position {
+  const Bf16* upper;
+  const Bf16* lower;
+  const Bf16* left;
+  const Bf16* right;
+};
+
+template <bool kHasLower, bool kHasRight>
+__attribute__((target(SINEW_AMX_TARGET), always_inline)) inline void sum_steps(
+    Position& at, int64_t steps, int64_t stride_bytes, int64_t x_step, Fetch& fetch) {
+  for (int64_t i = 0; i < steps; ++i) {
+    fetch.take_step<kHasRight>(at.right - at.left);
+    tile_step<kHasLower, kHasRight>(at.upper, at.lower, stride_bytes, at.left, at.right);
+    at.upper += x_step;
+    at.lower += x_step;
+    at.left += kTileElements;
+    at.right += kTileElements;
+  }
+}
+
 template <bool kHasLower, bool kHasRight>
 __attribute__((target(SINEW_AMX_TARGET))) void sum_tiles(const Operands& o, const Span& span,
-                                                         const Fetch& fetch) {
-  const Bf16* upper = o.x + span.first_row * o.ldx;
-  const Bf16* lower = upper + kTileRows * o.ldx;
-  const Bf16* left = o.panels + span.panel * o.panel_stride + span.first_step * kTileElements;
-  const Bf16* right = left + o.panel_stride;
+                                                         Fetch fetch) {
   const int64_t stride_bytes = o.is_tiled ? kTileBytes : o.ldx * static_cast<int64_t>(sizeof(Bf16));
-  const int64_t step = o.is_tiled ? kTileElements : kBf16DepthStep;  // from 32 depths to the next
-  float* out = o.out + span.first_row * o.ldout + span.panel * kPanelColumns;
+  const int64_t x_step = o.is_tiled ? kTileElements : kBf16DepthStep;  // from 32 depths to the next
+  const Bf16* x = o.x + span.first_row * o.ldx + span.first_step * x_step;
+  const Bf16* panel = o.panels + span.panel * o.panel_stride + span.first_step * kTileElements;
+  Position at{x, x + kTileRows * o.ldx, panel, panel + o.panel_stride};
+  float* out = o.sums(span.first_row, span.panel);
   begin_sums<kHasLower, kHasRight>(out, o.ldout, span.first_step == 0);
-  for (int64_t i = span.first_step; i < span.end_step; ++i) {
-    prefetch_lines(left + fetch.distance, fetch.first_line, fetch.end_line);
-    if constexpr (kHasRight) {
-      prefetch_lines(right + fetch.distance, fetch.first_line, fetch.end_line);
-    }
-    tile_step<kHasLower, kHasRight>(upper + i * step, lower + i * step, stride_bytes, left, right);
-    left += kTileElements;
-    right += kTileElements;
+  int64_t left = span.end_step - span.first_step;
+  for (; !fetch.is_near && left > kStepsBetweenStores; left -= kStepsBetweenStores) {
+    sum_steps<kHasLower, kHasRight>(at, kStepsBetweenStores, stride_bytes, x_step, fetch);
+    _tile_stored(6, span.unread, 0);
   }
+  sum_steps<kHasLower, kHasRight>(at, left, stride_bytes, x_step, fetch);
   if (span.tail != nullptr) {
-    tile_step<kHasLower, kHasRight>(span.tail, span.tail + kTileElements, kTileBytes, left, right);
+    tile_step<kHasLower, kHasRight>(span.tail, span.tail + kTileElements, kTileBytes, at.left,
+                                    at.right);
   }
   const int64_t out_bytes = o.ldout * static_cast<int64_t>(sizeof(float));
   _tile_stored(0, out, out_bytes);
@@ -318,10 +363,10 @@ class AmxRun {
   // Pieces of the depth, panels two by two, rows 32 by 32: what all rows read of a piece of x stays
   // in the second-level cache, and two panels are read by all rows one after the other.
   void run() {
-    const int64_t pieces = (whole_ + kMaxSteps - 1) / kMaxSteps;
-    for (int64_t piece = 0; piece < std::max<int64_t>(pieces, 1); ++piece) {
-      const int64_t first = pieces == 0 ? 0 : piece * whole_ / pieces;
-      const int64_t end = pieces == 0 ? 0 : (piece + 1) * whole_ / pieces;
+    const int64_t pieces = piece_count();
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      const int64_t first = piece * whole_ / pieces;
+      const int64_t end = (piece + 1) * whole_ / pieces;
       for (int64_t panel = 0; panel < o_.panel_count; panel += 2) {
         run_panels(panel, first, end);
       }
@@ -329,8 +374,20 @@ class AmxRun {
   }
 
  private:
-  static constexpr int64_t kMaxSteps = kDepthPiece<Bf16> / kBf16DepthStep;
   static constexpr int64_t kRows = 2 * kTileRows;
+
+  int64_t piece_count() const {
+    const int64_t step_bytes = (o_.rows + kTileRows - 1) / kTileRows * kTileRows * kTileBytes;
+    if (whole_ * step_bytes <= kBf16PieceBytes) {
+      return 1;
+    }
+    // Sums that go on need room too.
+    const auto sum_bytes =
+        o_.rows * o_.panel_count * kPanelColumns * static_cast<int64_t>(sizeof(float));
+    const int64_t room = std::max(kBf16PieceBytes - sum_bytes, kBf16PieceBytes / 2);
+    const int64_t most_steps = std::max<int64_t>(room / step_bytes, 1);
+    return (whole_ + most_steps - 1) / most_steps;
+  }
 
   void run_panels(int64_t panel, int64_t first_step, int64_t end_step) {
     const int64_t tiles = (o_.rows + kRows - 1) / kRows;
@@ -342,8 +399,9 @@ class AmxRun {
                       .panel = panel,
                       .first_step = first_step,
                       .end_step = end_step,
-                      .tail = end_step == whole_ ? tail_of(tile * kRows, rows) : nullptr};
-      const Fetch fetch(o_, tile, tiles);
+                      .tail = end_step == whole_ ? tail_of(tile * kRows, rows) : nullptr,
+                      .unread = unread_.data()};
+      const Fetch fetch = fetch_during(panel, first_step, end_step, tile, tiles);
       if (rows > kTileRows) {
         has_right ? sum_tiles<true, true>(o_, span, fetch)
                   : sum_tiles<true, false>(o_, span, fetch);
@@ -354,10 +412,35 @@ class AmxRun {
     }
   }
 
+  Fetch fetch_during(int64_t panel, int64_t first_step, int64_t end_step, int64_t tile,
+                     int64_t tiles) const {
+    constexpr int64_t kLeast = 4;  // fewer tiles hardly compute longer than memory delivers
+    if (!o_.is_cold) {
+      return {};
+    }
+    const int64_t steps = end_step - first_step;
+    const auto at = [&](int64_t p, int64_t step) {
+      return o_.panels + p * o_.panel_stride + step * kTileElements;
+    };
+    if (tiles < kLeast) {
+      return Fetch::ahead_of(at(panel, first_step), steps);
+    }
+    // The next panels, the first ones of the next piece, or those of who goes on behind this block.
+    const bool is_last = panel + 2 >= o_.panel_count;
+    const bool is_last_piece = end_step == whole_;
+    const Bf16* next = !is_last        ? at(panel + 2, first_step)
+                       : is_last_piece ? at(panel + 2, 0)
+                                       : at(0, end_step);
+    return Fetch::share(next, steps, tile, tiles);
+  }
+
   void configure(int64_t rows) {
-    if (rows != configured_) {
-      load_config(tile_config(std::min(rows, kTileRows), std::max<int64_t>(rows - kTileRows, 0)));
-      configured_ = rows;
+    // 16 rows leave half of the tiles for 32 unused: one state less to load.
+    const int64_t config = rows == kTileRows ? kRows : rows;
+    if (config != configured_) {
+      load_config(
+          tile_config(std::min(config, kTileRows), std::max<int64_t>(config - kTileRows, 0)));
+      configured_ = config;
     }
   }
 
@@ -383,6 +466,7 @@ class AmxRun {
   int64_t configured_ = -1;
   int64_t tail_row_ = -1;
   alignas(64) std::array<Bf16, kRows * kBf16DepthStep> tail_;
+  alignas(64) std::array<std::byte, kTileBytes> unread_{};
 };
 
 void run_amx(const Operands& o) {

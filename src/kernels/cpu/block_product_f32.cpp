@@ -44,7 +44,7 @@ class Fetch {
   int64_t countdown_;  // negative: never
 };
 
-// Depths summed in one go (kDepthPiece).
+// Depths summed in one go (kF32DepthPiece).
 struct Depths {
   int64_t first;
   int64_t end;
@@ -108,7 +108,7 @@ inline __attribute__((always_inline)) void group(const BlockOperands<float>& o, 
 
 template <int kMaxRows, int kMaxPanels, bool kIsTiled>
 inline __attribute__((always_inline)) void groups(const BlockOperands<float>& o) {
-  const int64_t pieces = (o.depth + kDepthPiece<float> - 1) / kDepthPiece<float>;
+  const int64_t pieces = (o.depth + kF32DepthPiece - 1) / kF32DepthPiece;
   for (int64_t piece = 0; piece < pieces; ++piece) {
     const Depths depths{piece * o.depth / pieces, (piece + 1) * o.depth / pieces};
     int64_t panel = 0;

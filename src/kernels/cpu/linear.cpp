@@ -49,12 +49,11 @@ struct Division {
   int64_t row_blocks = 0;
   int64_t panel_blocks = 0;
 
-  Division(int64_t rows, int64_t panels, int threads) {
-    constexpr int64_t kRows = 256;  // more would not fit; fewer would read the panels more often
+  Division(int64_t rows, int64_t panels, int threads, int64_t most_rows) {
     constexpr int64_t kRowStep = 32;
     constexpr int64_t kPanelStep = 6;            // whole groups of every block product's panels
     constexpr int64_t kPanels = 3 * kPanelStep;  // long rows are read again for each block
-    row_blocks = (rows + kRows - 1) / kRows;
+    row_blocks = (rows + most_rows - 1) / most_rows;
     block_rows = (rows + row_blocks - 1) / row_blocks;
     if (row_blocks > 1) {
       block_rows = (block_rows + kRowStep - 1) / kRowStep * kRowStep;
@@ -74,9 +73,15 @@ class Linear final : public Kernel {
   // Up to as many f32 rows are read where they are: a copy of few would cost as much as it saves.
   static constexpr int64_t kFewRows = 64;
   static constexpr bool kIsBf16 = std::is_same_v<T, Bf16>;
+  static constexpr int64_t kPairColumns = 2 * kPanelColumns;
+  static constexpr int64_t kStripRows = 384;
+  static constexpr int64_t kStripPanels = 4;
 
   explicit Linear(const LinearOperands& operands)
-      : o_(operands), division_(o_.rows, o_.matrices[0].panel_count(), o_.threads) {
+      : o_(operands),
+        division_(o_.rows, o_.matrices[0].panel_count(), o_.threads, most_rows()),
+        strip_panels_(is_in_strips() ? std::min(kStripPanels, division_.block_panels)
+                                     : division_.block_panels) {
     if constexpr (std::is_same_v<T, float>) {
       product_ = f32_block_product();
     } else {
@@ -122,11 +127,32 @@ class Linear final : public Kernel {
     return aligned(static_cast<size_t>(rows * copied_stride_) * sizeof(T));
   }
 
-  int64_t block_columns() const { return division_.block_panels * kPanelColumns; }
+  // Where x and two strips of panels, the one in use and the one that is being fetched, fit into a
+  // second-level cache, bf16 sums are made and finished a strip at a time: then sums take hardly
+  // any of that cache.
+  bool is_in_strips() const {
+    constexpr int64_t kCacheBytes = int64_t{1280} << 10;
+    const int64_t columns = 2 * kStripPanels * kPanelColumns;
+    const int64_t line_bytes = o_.matrices[0].inputs * static_cast<int64_t>(sizeof(T));
+    return is_in_pairs() && !o_.finish.is_gated &&
+           (std::min(o_.rows, kStripRows) + columns) * line_bytes <= kCacheBytes;
+  }
+
+  // Of a block: more would not fit; fewer would read the panels more often.
+  int64_t most_rows() const { return is_in_strips() ? kStripRows : 256; }
+
+  // Where many rows are summed, tiles of sums lie together for two panels: rows of a whole strip
+  // would be on as many pages.
+  bool is_in_pairs() const { return kIsBf16 && o_.rows > kFewRows; }
+
+  // Elements from a row of sums to the next.
+  int64_t sum_stride() const { return is_in_pairs() ? kPairColumns : strip_columns(); }
+
+  int64_t strip_columns() const { return (strip_panels_ + 1) / 2 * kPairColumns; }
 
   size_t thread_bytes() const {
     const int64_t products = o_.finish.is_gated ? 2 : 1;
-    return aligned(static_cast<size_t>(products * division_.block_rows * block_columns()) *
+    return aligned(static_cast<size_t>(products * division_.block_rows * strip_columns()) *
                    sizeof(float));
   }
 
@@ -178,14 +204,23 @@ class Linear final : public Kernel {
                  float* sums) const {
     const int64_t first_row = row_block * division_.block_rows;
     const int64_t rows = std::min(division_.block_rows, o_.rows - first_row);
-    const int64_t first_panel = panel_block * division_.block_panels;
-    const int64_t panels =
-        std::min(division_.block_panels, o_.matrices[0].panel_count() - first_panel);
-    const int64_t stride = block_columns();
-    float* second = sums + division_.block_rows * stride;
+    const int64_t end =
+        std::min((panel_block + 1) * division_.block_panels, o_.matrices[0].panel_count());
+    for (int64_t panel = panel_block * division_.block_panels; panel < end;
+         panel += strip_panels_) {
+      run_strip(x + first_row * ldx, ldx, first_row, rows, panel,
+                std::min(strip_panels_, end - panel), sums);
+    }
+  }
+
+  // `x` is the first of the rows: whole tiles begin there, where there are tiles.
+  void run_strip(const T* x, int64_t ldx, int64_t first_row, int64_t rows, int64_t first_panel,
+                 int64_t panels, float* sums) const {
+    float* second = sums + division_.block_rows * strip_columns();
+    const int64_t pair_stride = is_in_pairs() ? division_.block_rows * kPairColumns : kPairColumns;
     for (size_t i = 0; i < (o_.finish.is_gated ? 2U : 1U); ++i) {
       const PackedMatrix& matrix = o_.matrices[i];
-      product_.run({.x = x + first_row * ldx,  // whole tiles begin there, where there are tiles
+      product_.run({.x = x,
                     .ldx = ldx,
                     .is_tiled = is_tiled_,
                     .rows = rows,
@@ -194,38 +229,67 @@ class Linear final : public Kernel {
                     .panel_count = panels,
                     .depth = matrix.inputs + (kIsBf16 ? matrix.inputs % 2 : 0),
                     .out = i == 0 ? sums : second,
-                    .ldout = stride,
+                    .ldout = sum_stride(),
+                    .pair_stride = pair_stride,
                     .is_cold = true});
     }
-    const int64_t column = first_panel * kPanelColumns;
-    const int64_t columns = std::min(panels * kPanelColumns, o_.matrices[0].outputs - column);
-    for (int64_t r = 0; r < rows; ++r) {
-      finish_row(sums + r * stride, second + r * stride, first_row + r, column, columns);
+    for (int64_t panel = 0; panel < panels; panel += 2) {
+      const int64_t column = (first_panel + panel) * kPanelColumns;
+      const int64_t columns = std::min(
+          {(panels - panel) * kPanelColumns, kPairColumns, o_.matrices[0].outputs - column});
+      finish(sums + panel / 2 * pair_stride, second + panel / 2 * pair_stride, first_row, rows,
+             column, columns);
     }
   }
 
-  // The same operations in the same order as the ops one after the other, on a row that is still in
-  // the cache.
-  void finish_row(float* sums, const float* second, int64_t row, int64_t column, int64_t n) const {
-    const int64_t first = row * o_.matrices[0].outputs + column;
-    const float* bias = o_.bias == nullptr ? nullptr : o_.bias + column;
-    const float* residual = o_.finish.residual == nullptr ? nullptr : o_.finish.residual + first;
-    const float* a = o_.finish.is_gated ? second : bias;
+  void finish(float* sums, const float* second, int64_t first_row, int64_t rows, int64_t column,
+              int64_t columns) const {
     if (in_one_pass_ != nullptr) {
-      in_one_pass_(sums, a, residual, o_.y.template as<float>() + first, n);
+      in_one_pass_(finish_rows<float>(sums, second, first_row, rows, column, columns));
     } else if (narrowed_in_one_pass_ != nullptr) {
-      narrowed_in_one_pass_(sums, a, residual, o_.y.template as<Bf16>() + first, n);
+      narrowed_in_one_pass_(finish_rows<Bf16>(sums, second, first_row, rows, column, columns));
     } else {
-      finish_in_passes(sums, bias, residual, first, n);
+      for (int64_t r = 0; r < rows; ++r) {
+        finish_in_passes(sums + r * sum_stride(), first_row + r, column, columns);
+      }
     }
+  }
+
+  // The same operations in the same order as the ops one after the other, on sums that are still in
+  // the cache.
+  template <class Y>
+  FinishRows<Y> finish_rows(const float* sums, const float* second, int64_t first_row, int64_t rows,
+                            int64_t column, int64_t columns) const {
+    const int64_t outputs = o_.matrices[0].outputs;
+    const int64_t first = first_row * outputs + column;
+    FinishRows<Y> operands{.x = sums,
+                           .ldx = sum_stride(),
+                           .y = o_.y.template as<Y>() + first,
+                           .ldy = outputs,
+                           .rows = rows,
+                           .n = columns};
+    const float* residual = o_.finish.residual == nullptr ? nullptr : o_.finish.residual + first;
+    if (o_.finish.is_gated) {
+      operands.a = second;
+      operands.lda = sum_stride();
+    } else if (o_.bias != nullptr) {
+      operands.a = o_.bias + column;  // the same for all rows
+      operands.b = residual;
+      operands.ldb = outputs;
+    } else {
+      operands.a = residual;
+      operands.lda = outputs;
+    }
+    return operands;
   }
 
   // Combinations that are rare.
-  void finish_in_passes(float* sums, const float* bias, const float* residual, int64_t first,
-                        int64_t n) const {
+  void finish_in_passes(float* sums, int64_t row, int64_t column, int64_t n) const {
     SINEW_CHECK(!o_.finish.is_gated);
-    if (bias != nullptr) {
-      add_loop(sums, bias, nullptr, sums, n);
+    const int64_t first = row * o_.matrices[0].outputs + column;
+    const float* residual = o_.finish.residual == nullptr ? nullptr : o_.finish.residual + first;
+    if (o_.bias != nullptr) {
+      add_loop(sums, o_.bias + column, nullptr, sums, n);
     }
     o_.y.fill(first, n, [&](float* y) {
       if (o_.finish.activation != nullptr) {
@@ -244,14 +308,20 @@ class Linear final : public Kernel {
     const bool has_bias = o_.bias != nullptr;
     if (finish.is_gated) {
       SINEW_CHECK(finish.activation == silu_loop && !has_bias);
-      choose(silu_mul_loop, silu_mul_narrow_loop);
+      choose(silu_mul_rows, silu_mul_rows);
     } else if (has_bias && finish.activation == gelu_tanh_loop) {
-      choose(add_gelu_tanh_loop, add_gelu_tanh_narrow_loop);
+      choose(add_gelu_tanh_rows, add_gelu_tanh_rows);
+    } else if (!has_bias && finish.activation == nullptr) {
+      if (finish.residual != nullptr) {
+        choose(add_rows, nullptr);
+      } else {
+        choose(store_rows, store_rows);
+      }
     } else if (has_bias && finish.activation == nullptr) {
       if (finish.residual != nullptr) {
-        choose(add_add_loop, nullptr);
+        choose(add_add_rows, nullptr);
       } else {
-        choose(add_loop, add_narrow_loop);
+        choose(add_rows, add_rows);
       }
     }
   }
@@ -266,6 +336,7 @@ class Linear final : public Kernel {
 
   LinearOperands o_;
   Division division_;
+  int64_t strip_panels_;  // of a block, summed and finished at a time
   BlockProduct<T> product_;
   int64_t copied_stride_ = 0;  // elements of a copied row; 0: rows are read where they are
   bool is_tiled_ = false;      // the copy is in tiles

@@ -130,46 +130,85 @@ SINEW_CPU_CLONES void narrow_loop(const float* x, Bf16* y, int64_t n) {
       y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA { return load_lanes(x + i, count); });
 }
 
-SINEW_CPU_CLONES void add_narrow_loop(const float* x, const float* a, const float* /*b*/, Bf16* y,
-                                      int64_t n) {
-  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
-    return load_lanes(x + i, count) + load_lanes(a + i, count);
-  });
+namespace {
+
+// y = compute(x, a) of all rows.
+template <class T, class Compute>
+SINEW_INLINE void fill_rows(const FinishRows<T>& rows, const Compute& compute) {
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const float* x = rows.x + r * rows.ldx;
+    const float* a = rows.a + r * rows.lda;
+    fill_lanes(rows.y + r * rows.ldy, rows.n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+      return compute(load_lanes(x + i, count), load_lanes(a + i, count));
+    });
+  }
 }
 
-SINEW_CPU_CLONES void add_add_loop(const float* x, const float* a, const float* b, float* y,
-                                   int64_t n) {
-  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
-    return (load_lanes(x + i, count) + load_lanes(a + i, count)) + load_lanes(b + i, count);
-  });
+template <class T>
+SINEW_INLINE void store_all(const FinishRows<T>& rows) {
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const float* x = rows.x + r * rows.ldx;
+    fill_lanes(rows.y + r * rows.ldy, rows.n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+      return load_lanes(x + i, count);
+    });
+  }
 }
 
-SINEW_CPU_CLONES void add_gelu_tanh_loop(const float* x, const float* a, const float* /*b*/,
-                                         float* y, int64_t n) {
-  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
-    return gelu_tanh(load_lanes(x + i, count) + load_lanes(a + i, count));
-  });
+SINEW_INLINE FloatLanes sum(FloatLanes x, FloatLanes a) {
+  return x + a;
 }
 
-SINEW_CPU_CLONES void add_gelu_tanh_narrow_loop(const float* x, const float* a, const float* /*b*/,
-                                                Bf16* y, int64_t n) {
-  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
-    return gelu_tanh(load_lanes(x + i, count) + load_lanes(a + i, count));
-  });
+SINEW_INLINE FloatLanes gelu_tanh_of_sum(FloatLanes x, FloatLanes a) {
+  return gelu_tanh(x + a);
 }
 
-SINEW_CPU_CLONES void silu_mul_loop(const float* x, const float* a, const float* /*b*/, float* y,
-                                    int64_t n) {
-  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
-    return silu(load_lanes(x + i, count)) * load_lanes(a + i, count);
-  });
+SINEW_INLINE FloatLanes silu_times(FloatLanes x, FloatLanes a) {
+  return silu(x) * a;
 }
 
-SINEW_CPU_CLONES void silu_mul_narrow_loop(const float* x, const float* a, const float* /*b*/,
-                                           Bf16* y, int64_t n) {
-  fill_lanes(y, n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
-    return silu(load_lanes(x + i, count)) * load_lanes(a + i, count);
-  });
+}  // namespace
+
+SINEW_CPU_CLONES void store_rows(const FinishRows<float>& rows) {
+  store_all(rows);
+}
+
+SINEW_CPU_CLONES void store_rows(const FinishRows<Bf16>& rows) {
+  store_all(rows);
+}
+
+SINEW_CPU_CLONES void add_rows(const FinishRows<float>& rows) {
+  fill_rows(rows, sum);
+}
+
+SINEW_CPU_CLONES void add_rows(const FinishRows<Bf16>& rows) {
+  fill_rows(rows, sum);
+}
+
+SINEW_CPU_CLONES void add_add_rows(const FinishRows<float>& rows) {
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const float* x = rows.x + r * rows.ldx;
+    const float* a = rows.a + r * rows.lda;
+    const float* b = rows.b + r * rows.ldb;
+    fill_lanes(rows.y + r * rows.ldy, rows.n, [=](int64_t i, int64_t count) SINEW_INLINE_LAMBDA {
+      return (load_lanes(x + i, count) + load_lanes(a + i, count)) + load_lanes(b + i, count);
+    });
+  }
+}
+
+SINEW_CPU_CLONES void add_gelu_tanh_rows(const FinishRows<float>& rows) {
+  fill_rows(rows, gelu_tanh_of_sum);
+}
+
+SINEW_CPU_CLONES void add_gelu_tanh_rows(const FinishRows<Bf16>& rows) {
+  fill_rows(rows, gelu_tanh_of_sum);
+}
+
+SINEW_CPU_CLONES void silu_mul_rows(const FinishRows<float>& rows) {
+  fill_rows(rows, silu_times);
+}
+
+SINEW_CPU_CLONES void silu_mul_rows(const FinishRows<Bf16>& rows) {
+  fill_rows(rows, silu_times);
 }
 
 }  // namespace sinew::cpu

@@ -28,16 +28,38 @@ void modulate_loop(const float* x, const float* a, const float* b, float* y, int
 void euler_loop(const float* x, const float* velocity, float dt, float* y, int64_t n);
 
 // What follows a product, in one pass over its sums: the same operations in the same order as the
-// loops above one after the other.
-//   x + a            (x + a) + b            gelu_tanh(x + a)            silu(x) * a
+// loops above one after the other. Of rows at once, since constants take as long to load as a line
+// to compute.
 template <class T>
-using FinishLoop = void (*)(const float* x, const float* a, const float* b, T* y, int64_t n);
-void add_narrow_loop(const float* x, const float* a, const float* b, Bf16* y, int64_t n);
-void add_add_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
-void add_gelu_tanh_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
-void add_gelu_tanh_narrow_loop(const float* x, const float* a, const float* b, Bf16* y, int64_t n);
-void silu_mul_loop(const float* x, const float* a, const float* b, float* y, int64_t n);
-void silu_mul_narrow_loop(const float* x, const float* a, const float* b, Bf16* y, int64_t n);
+struct FinishRows {
+  const float* x = nullptr;  // [rows, n], each operand with its own row stride
+  int64_t ldx = 0;
+  const float* a = nullptr;
+  int64_t lda = 0;  // 0: the same for all rows
+  const float* b = nullptr;
+  int64_t ldb = 0;
+  T* y = nullptr;
+  int64_t ldy = 0;
+  int64_t rows = 0;
+  int64_t n = 0;
+};
+
+template <class T>
+using FinishLoop = void (*)(const FinishRows<T>& rows);
+// x
+void store_rows(const FinishRows<float>& rows);
+void store_rows(const FinishRows<Bf16>& rows);
+// x + a
+void add_rows(const FinishRows<float>& rows);
+void add_rows(const FinishRows<Bf16>& rows);
+// (x + a) + b
+void add_add_rows(const FinishRows<float>& rows);
+// gelu_tanh(x + a)
+void add_gelu_tanh_rows(const FinishRows<float>& rows);
+void add_gelu_tanh_rows(const FinishRows<Bf16>& rows);
+// silu(x) * a
+void silu_mul_rows(const FinishRows<float>& rows);
+void silu_mul_rows(const FinishRows<Bf16>& rows);
 
 // y[i * rows + r] = x[r * columns + i]: a few rows as [columns][rows].
 void transpose_loop(const float* x, int64_t rows, int64_t columns, float* y);
