@@ -27,6 +27,16 @@ Value Builder::index_input(std::string_view name, const Shape& shape) {
   return v;
 }
 
+Value Builder::frame_input(std::string_view name, const Shape& shape) {
+  const Value v = new_value({.kind = ValueKind::kInput,
+                             .is_frame = true,
+                             .shape = shape,
+                             .dtype = DType::kU8,
+                             .name = std::string(name)});
+  plan_.inputs.push_back(v);
+  return v;
+}
+
 Value Builder::weight(std::string_view name, const Shape& shape) {
   for (size_t i = 0; i < plan_.values.size(); ++i) {
     const ValueInfo& info = plan_.values[i];
@@ -195,6 +205,12 @@ Value Builder::concat_rows(Value x, Value y, Here here) {
   const Shape ys = shape(y);
   SINEW_CHECK(xs.rank() == 2 && ys.rank() == 2 && xs[1] == ys[1]);
   return record(OpKind::kConcatRows, {x, y}, {xs[0] + ys[0], xs[1]}, {}, here);
+}
+
+Value Builder::normalize_frames(Value frames, Here here) {
+  const Shape s = shape(frames);
+  SINEW_CHECK(plan_.info(frames).is_frame && s.rank() == 4 && s[3] == 3);
+  return record(OpKind::kNormalizeFrames, {frames}, {s[0], s[3], s[1], s[2]}, {}, here);
 }
 
 Value Builder::patchify(Value pixels, int64_t patch, Here here) {

@@ -41,6 +41,7 @@ class Builder {
   // gives one value.
   Value real_input(std::string_view name, const Shape& shape);
   Value index_input(std::string_view name, const Shape& shape);
+  Value frame_input(std::string_view name, const Shape& shape);
   Value weight(std::string_view name, const Shape& shape);
 
   // Views: no step, no copy.
@@ -69,6 +70,7 @@ class Builder {
   Value gather_rows(Value x, Value rows, Here here = Here::current());
   Value scatter_rows(Value x, Value rows, Value y, Here here = Here::current());
   Value concat_rows(Value x, Value y, Here here = Here::current());
+  Value normalize_frames(Value frames, Here here = Here::current());
   Value patchify(Value pixels, int64_t patch, Here here = Here::current());
   Value pixel_shuffle(Value x, int64_t rows, int64_t columns, Here here = Here::current());
   Value euler_step(Value x, Value velocity, float dt, Here here = Here::current());

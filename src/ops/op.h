@@ -3,7 +3,7 @@
 // precision.
 //
 // Shape letters: docs/shapes.md. All tensors are contiguous, row-major; "real" values are f32 or
-// what assign_precision gives them, "index" values are i32.
+// what assign_precision gives them, "index" values are i32, "frame" values u8.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +24,13 @@ enum class OpKind : uint8_t {
   kGeluErf,   // 0.5 x (1 + erf(x / sqrt 2))
   kSilu,      // x / (1 + exp(-x))
   kRelu,      // max(x, 0)
-  kAttention,    // q [t, h*e], k [s, g*e], v [s, g*e] -> [t, h*e]; see AttentionAttributes
-  kRope,         // x [t, h*e], cos [t, e/2], sin [t, e/2] -> [t, h*e]; half-split pairs
-  kEmbed,        // table [n, d] (a weight, read in its stored type), ids [t] -> [t, d]
-  kGatherRows,   // x [m, d], rows [n] -> [n, d]
-  kScatterRows,  // x [m, d], rows [n], y [n, d] -> copy of x whose row rows[i] is y[i]
-  kConcatRows,   // x [m, d], y [n, d] -> [m + n, d]
+  kAttention,        // q [t, h*e], k [s, g*e], v [s, g*e] -> [t, h*e]; see AttentionAttributes
+  kRope,             // x [t, h*e], cos [t, e/2], sin [t, e/2] -> [t, h*e]; half-split pairs
+  kEmbed,            // table [n, d] (a weight, read in its stored type), ids [t] -> [t, d]
+  kGatherRows,       // x [m, d], rows [n] -> [n, d]
+  kScatterRows,      // x [m, d], rows [n], y [n, d] -> copy of x whose row rows[i] is y[i]
+  kConcatRows,       // x [m, d], y [n, d] -> [m + n, d]
+  kNormalizeFrames,  // u8 [v, H, W, 3] -> pixels [v, 3, H, W], (level - 127.5) / 127.5
   kPatchify,  // pixels [v, 3, H, W] -> [v*p, 3*patch*patch]; (row, column, channel) inside a patch
   kPixelShuffle,     // x [v*p, d] on a rows x columns grid -> [v*p/4, 4d]; feature 4c + 2i + j
   kEulerStep,        // x, velocity -> x + dt * velocity

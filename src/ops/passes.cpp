@@ -186,6 +186,7 @@ bool can_store_bf16(OpKind op) {
     case OpKind::kEmbed:
     case OpKind::kScatterRows:
     case OpKind::kConcatRows:
+    case OpKind::kNormalizeFrames:
     case OpKind::kPixelShuffle:
     case OpKind::kEulerStep:
     case OpKind::kTimeSinusoid:
@@ -237,7 +238,7 @@ Status assign_precision(Plan& plan, Precision precision) {
                        precision_name(precision));
   }
   for (ValueInfo& info : plan.values) {
-    info.dtype = info.is_index ? DType::kI32 : DType::kF32;
+    info.dtype = info.is_index ? DType::kI32 : info.is_frame ? DType::kU8 : DType::kF32;
   }
   plan.product_dtype = DType::kF32;
   if (precision == Precision::kBf16) {

@@ -33,7 +33,8 @@ enum class ValueKind : uint8_t {
 struct ValueInfo {
   ValueKind kind = ValueKind::kResult;
   bool is_index = false;
-  bool is_once = false;  // depends on weights alone: computed at load, kept (fold_once)
+  bool is_frame = false;  // pixels as a camera gives them
+  bool is_once = false;   // depends on weights alone: computed at load, kept (fold_once)
   Shape shape;
   DType dtype = DType::kF32;  // set by assign_precision; weights keep their stored type
   std::string name = {};      // of an input or a weight

@@ -14,17 +14,29 @@
 namespace sinew::ops {
 namespace {
 
-constexpr std::array<std::string_view, 22> kNames = {"linear",       "layer_norm",
-                                                     "rms_norm",     "add",
-                                                     "mul",          "modulate",
-                                                     "gelu_tanh",    "gelu_erf",
-                                                     "silu",         "relu",
-                                                     "attention",    "rope",
-                                                     "embed",        "gather_rows",
-                                                     "scatter_rows", "concat_rows",
-                                                     "patchify",     "pixel_shuffle",
-                                                     "euler_step",   "time_sinusoid",
-                                                     "rope_table",   "resize_positions"};
+constexpr std::array<std::string_view, 23> kNames = {"linear",
+                                                     "layer_norm",
+                                                     "rms_norm",
+                                                     "add",
+                                                     "mul",
+                                                     "modulate",
+                                                     "gelu_tanh",
+                                                     "gelu_erf",
+                                                     "silu",
+                                                     "relu",
+                                                     "attention",
+                                                     "rope",
+                                                     "embed",
+                                                     "gather_rows",
+                                                     "scatter_rows",
+                                                     "concat_rows",
+                                                     "normalize_frames",
+                                                     "patchify",
+                                                     "pixel_shuffle",
+                                                     "euler_step",
+                                                     "time_sinusoid",
+                                                     "rope_table",
+                                                     "resize_positions"};
 
 struct AttributeText {
   std::string operator()(std::monostate) const { return ""; }

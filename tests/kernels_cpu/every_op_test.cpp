@@ -82,9 +82,10 @@ TEST(EveryOp, StoresBf16AsItsF32ResultRounded) {
   }
   using ops::OpKind;
   const std::set<OpKind> expected = {
-      OpKind::kLinear,   OpKind::kLayerNorm, OpKind::kRmsNorm,  OpKind::kAdd,  OpKind::kMul,
-      OpKind::kModulate, OpKind::kGeluTanh,  OpKind::kGeluErf,  OpKind::kSilu, OpKind::kRelu,
-      OpKind::kRope,     OpKind::kPatchify,  OpKind::kAttention};
+      OpKind::kLinear,    OpKind::kLayerNorm,      OpKind::kRmsNorm,  OpKind::kAdd,
+      OpKind::kMul,       OpKind::kModulate,       OpKind::kGeluTanh, OpKind::kGeluErf,
+      OpKind::kSilu,      OpKind::kRelu,           OpKind::kRope,     OpKind::kPatchify,
+      OpKind::kAttention, OpKind::kNormalizeFrames};
   EXPECT_EQ(stored, expected);
 }
 

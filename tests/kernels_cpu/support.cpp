@@ -35,6 +35,8 @@ void store(float value, DType dtype, std::byte* to) {
   } else if (dtype == DType::kF16) {
     const F16 narrow = to_f16(value);
     std::memcpy(to, &narrow, sizeof(narrow));
+  } else if (dtype == DType::kU8) {
+    *to = static_cast<std::byte>(value);
   } else {
     std::memcpy(to, &value, sizeof(value));
   }
@@ -101,6 +103,7 @@ PlannedStep planned_step(const Case& c) {
     }
     add(step.srcs, {.kind = source.is_weight ? ops::ValueKind::kWeight : ops::ValueKind::kInput,
                     .is_index = !source.indices.empty(),
+                    .is_frame = source.dtype == DType::kU8,
                     .shape = source.shape,
                     .dtype = source.dtype});
   }

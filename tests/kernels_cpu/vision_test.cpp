@@ -10,6 +10,35 @@
 namespace sinew::cpu::test {
 namespace {
 
+Case frames_case(int64_t images, int64_t height, int64_t width) {
+  Case c;
+  c.name = fmt::format("normalize_frames v={} {}x{}", images, height, width);
+  c.op = ops::OpKind::kNormalizeFrames;
+  Source frames{.shape = {images, height, width, 3},
+                .values = {},
+                .indices = {},
+                .is_weight = false,
+                .dtype = DType::kU8};
+  for (int64_t i = 0; i < frames.shape.elements(); ++i) {
+    frames.values.push_back(static_cast<float>(i * 37 % 256));  // every level
+  }
+  c.dst_shapes = {{images, 3, height, width}};
+  std::vector<double> pixels;
+  for (int64_t v = 0; v < images; ++v) {
+    for (int64_t channel = 0; channel < 3; ++channel) {
+      for (int64_t p = 0; p < height * width; ++p) {
+        const auto at = static_cast<size_t>((v * height * width + p) * 3 + channel);
+        const float pixel = (frames.values[at] - 127.5F) / 127.5F;  // rounded once, as recorded
+        pixels.push_back(static_cast<double>(pixel));
+      }
+    }
+  }
+  c.srcs = {std::move(frames)};
+  c.bound = {std::vector<double>(pixels.size(), 0.0)};
+  c.expected = {std::move(pixels)};
+  return c;
+}
+
 Case patchify_case(int64_t images, int64_t rows, int64_t columns, int64_t patch, uint32_t seed) {
   Random random(seed);
   const int64_t height = rows * patch;
@@ -115,6 +144,9 @@ Case resize_case(int64_t side, int64_t rows, int64_t columns, int64_t d, DType d
 std::vector<Case> vision_cases() {
   std::vector<Case> out;
   uint32_t seed = 600;
+  out.push_back(frames_case(1, 1, 1));
+  out.push_back(frames_case(2, 28, 56));
+  out.push_back(frames_case(1, 3, 4100));  // lines longer than a piece
   out.push_back(patchify_case(1, 1, 1, 14, seed++));
   out.push_back(patchify_case(2, 6, 10, 14, seed++));
   out.push_back(patchify_case(3, 2, 7, 2, seed++));

@@ -78,8 +78,10 @@ std::vector<std::byte> stored_bytes(const Source& source) {
     const float x = source.values[i];
     const Bf16 b = to_bf16(x);
     const F16 h = to_f16(x);
+    const auto level = static_cast<uint8_t>(source.dtype == DType::kU8 ? x : 0);
     const void* from = source.dtype == DType::kBf16  ? static_cast<const void*>(&b)
                        : source.dtype == DType::kF16 ? static_cast<const void*>(&h)
+                       : source.dtype == DType::kU8  ? static_cast<const void*>(&level)
                                                      : &x;
     std::memcpy(out.data() + i * size, from, size);
   }

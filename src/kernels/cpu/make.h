@@ -33,6 +33,7 @@ MadeKernel make_embed(const BoundStep& step, WeightCache& weights);
 MadeKernel make_gather_rows(const BoundStep& step, WeightCache& weights);
 MadeKernel make_scatter_rows(const BoundStep& step, WeightCache& weights);
 MadeKernel make_concat_rows(const BoundStep& step, WeightCache& weights);
+MadeKernel make_normalize_frames(const BoundStep& step, WeightCache& weights);
 MadeKernel make_patchify(const BoundStep& step, WeightCache& weights);
 MadeKernel make_pixel_shuffle(const BoundStep& step, WeightCache& weights);
 MadeKernel make_euler_step(const BoundStep& step, WeightCache& weights);

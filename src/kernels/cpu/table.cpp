@@ -22,7 +22,7 @@ std::optional<std::string> not_f32(const ops::Plan& plan, const std::vector<ops:
       continue;
     }
     const ops::ValueInfo& info = plan.info(value);
-    if (!info.is_index && plan.info(plan.root(value)).kind != ops::ValueKind::kWeight &&
+    if (!info.is_index && !info.is_frame && plan.info(plan.root(value)).kind != ops::ValueKind::kWeight &&
         info.dtype != DType::kF32) {
       return "activations are " + std::string(dtype_name(info.dtype)) +
              ", this kernel computes in F32";
@@ -79,6 +79,7 @@ constexpr std::array kRows = {
     CpuRow{{OpKind::kGatherRows, "cpu:gather_rows", refuse_unless_same}, make_gather_rows},
     row(OpKind::kScatterRows, "cpu:scatter_rows", make_scatter_rows),
     row(OpKind::kConcatRows, "cpu:concat_rows", make_concat_rows),
+    storing_row(OpKind::kNormalizeFrames, "cpu:normalize_frames", make_normalize_frames),
     storing_row(OpKind::kPatchify, "cpu:patchify", make_patchify),
     row(OpKind::kPixelShuffle, "cpu:pixel_shuffle", make_pixel_shuffle),
     row(OpKind::kEulerStep, "cpu:euler_step", make_euler_step),

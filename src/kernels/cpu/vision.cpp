@@ -1,12 +1,14 @@
-// Image geometry: pixels to patches, the projector's pixel shuffle, and the position table resized
-// to the patch grid (spec/model.md sections 3.1, 3.2 and 4).
+// Images: frames to pixels, pixels to patches, the projector's pixel shuffle, and the position
+// table resized to the patch grid (spec/model.md sections 3.1, 3.2 and 4).
 #include "base/check.h"
 #include "base/error.h"
 #include "kernels/cpu/make.h"
 #include "kernels/cpu/parallel.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,51 @@ namespace sinew::cpu {
 namespace {
 
 constexpr int64_t kChannels = 3;
+
+constexpr std::array<float, 256> make_levels() {
+  std::array<float, 256> table{};
+  for (size_t level = 0; level < table.size(); ++level) {
+    table[level] = (static_cast<float>(level) - 127.5F) / 127.5F;
+  }
+  return table;
+}
+
+constexpr std::array<float, 256> kLevels = make_levels();
+
+class NormalizeFrames final : public Kernel {
+ public:
+  NormalizeFrames(const uint8_t* frames, int64_t images, int64_t height, int64_t width,
+                  const RealOutput& y)
+      : frames_(frames), images_(images), height_(height), width_(width), y_(y) {}
+
+  void run(const RunContext& context) override {
+    parallel_for(context.pool, images_ * height_, images_ * kChannels * height_ * width_,
+                 [&](int64_t i) { run_line(i / height_, i % height_); });
+  }
+
+ private:
+  void run_line(int64_t image, int64_t line) const {
+    const uint8_t* const from = frames_ + (image * height_ + line) * width_ * kChannels;
+    for (int64_t channel = 0; channel < kChannels; ++channel) {
+      const int64_t first = ((image * kChannels + channel) * height_ + line) * width_;
+      for (int64_t x = 0; x < width_; x += kPieceElements) {
+        const int64_t count = std::min(kPieceElements, width_ - x);
+        const uint8_t* const levels = from + x * kChannels + channel;
+        y_.fill(first + x, count, [&](float* to) {
+          for (int64_t i = 0; i < count; ++i) {
+            to[i] = kLevels[levels[i * kChannels]];
+          }
+        });
+      }
+    }
+  }
+
+  const uint8_t* frames_;  // [images, height, width, 3]
+  int64_t images_;
+  int64_t height_;
+  int64_t width_;
+  RealOutput y_;  // [images, 3, height, width]
+};
 
 class Patchify final : public Kernel {
  public:
@@ -166,6 +213,16 @@ class ResizePositions final : public Kernel {
 };
 
 }  // namespace
+
+MadeKernel make_normalize_frames(const BoundStep& step, WeightCache& /*weights*/) {
+  const ConstTensorView& frames = step.srcs[0];
+  SINEW_CHECK(frames.dtype == DType::kU8 && frames.shape.rank() == 4);
+  SINEW_CHECK(frames.shape[3] == kChannels);
+  SINEW_CHECK(step.dsts[0].shape.elements() == frames.shape.elements());
+  return std::unique_ptr<Kernel>(
+      std::make_unique<NormalizeFrames>(static_cast<const uint8_t*>(frames.data), frames.shape[0],
+                                        frames.shape[1], frames.shape[2], real_output(step)));
+}
 
 MadeKernel make_patchify(const BoundStep& step, WeightCache& weights) {
   const int64_t patch = std::get<ops::GridAttributes>(step.attributes).patch;

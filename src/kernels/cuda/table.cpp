@@ -57,6 +57,7 @@ constexpr std::array kRows = {
     CudaRow{{OpKind::kGatherRows, "cuda:gather_rows", refuse_unless_same}, make_gather_rows},
     row(OpKind::kScatterRows, "cuda:scatter_rows", make_scatter_rows),
     row(OpKind::kConcatRows, "cuda:concat_rows", make_concat_rows),
+    row(OpKind::kNormalizeFrames, "cuda:normalize_frames", make_normalize_frames),
     row(OpKind::kPatchify, "cuda:patchify", make_patchify),
     row(OpKind::kPixelShuffle, "cuda:pixel_shuffle", make_pixel_shuffle),
     row(OpKind::kEulerStep, "cuda:euler_step", make_euler_step),

@@ -22,8 +22,10 @@ constexpr int kRowLanes = kSkinnyMaxDepth / (4 * kWarp);      // float4 of a row
 
 // kRows rows of x in f32 from `row` on, a warp's stride apart, normalised where that is asked for,
 // as bf16. Together, so that their loads and sums are under way at the same time.
+// `modulation`: scale, then shift.
 template <int kRows>
-__device__ void stage_rows(const SkinnyArgs& a, int row, int lane, __nv_bfloat16* to) {
+__device__ void stage_rows(const SkinnyArgs& a, const float* modulation, int row, int lane,
+                           __nv_bfloat16* to) {
   float4 v[kRows][kRowLanes];
   float sum[kRows] = {};
 #pragma unroll
@@ -65,8 +67,8 @@ __device__ void stage_rows(const SkinnyArgs& a, int row, int lane, __nv_bfloat16
     float4 scale = make_float4(0, 0, 0, 0);
     float4 shift = scale;
     if (a.scale != nullptr) {
-      scale = __ldg(reinterpret_cast<const float4*>(a.scale + c));
-      shift = __ldg(reinterpret_cast<const float4*>(a.shift + c));
+      scale = *reinterpret_cast<const float4*>(modulation + c);
+      shift = *reinterpret_cast<const float4*>(modulation + a.k + c);
     }
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
@@ -85,10 +87,8 @@ __device__ void stage_rows(const SkinnyArgs& a, int row, int lane, __nv_bfloat16
   }
 }
 
+// What follows the product and its bias.
 __device__ float finished(const SkinnyArgs& a, float y, int row, int n) {
-  if (a.bias != nullptr) {
-    y += a.bias[n];
-  }
   if (a.activation == SkinnyActivation::kRelu) {
     y = fmaxf(y, 0.0F);
   } else if (a.activation == SkinnyActivation::kSilu) {
@@ -124,6 +124,16 @@ __global__ void __launch_bounds__(kThreads, 1) skinny(const __grid_constant__ Sk
       w[i][1] = __ldg(weights + chunk * 2 * kWarp + kWarp);
     }
   }
+  float* const modulation = sums_of_warps + kWarps * kRows * kOutputs;
+  if (a.scale != nullptr) {  // constants, too
+    for (int i = static_cast<int>(threadIdx.x); i < a.k; i += kThreads) {
+      modulation[i] = __ldg(a.scale + i);
+      modulation[a.k + i] = __ldg(a.shift + i);
+    }
+    __syncthreads();
+  }
+  const int own = static_cast<int>(threadIdx.x) % kOutputs;  // output that this thread finishes
+  const float bias = a.bias != nullptr ? __ldg(a.bias + first + own) : 0.0F;
   wait_for_producers();
   release_consumers();
 
@@ -131,10 +141,10 @@ __global__ void __launch_bounds__(kThreads, 1) skinny(const __grid_constant__ Sk
   int64_t stride = a.k;
   if (a.x_is_f32) {
     auto* const staged =
-        reinterpret_cast<__nv_bfloat16*>(sums_of_warps + kWarps * kRows * kOutputs);
+        reinterpret_cast<__nv_bfloat16*>(modulation + (a.scale != nullptr ? 2 * a.k : 0));
     stride = a.k + kSkinnyRowPad;
     for (int row = warp; row < a.rows; row += 2 * kWarps) {
-      stage_rows<2>(a, row, lane, staged);
+      stage_rows<2>(a, modulation, row, lane, staged);
     }
     __syncthreads();
     x = staged;
@@ -176,8 +186,8 @@ __global__ void __launch_bounds__(kThreads, 1) skinny(const __grid_constant__ Sk
       y += sums_of_warps[i * kRows * kOutputs + e];
     }
     const int row = e / kOutputs;
-    const int n = first + e % kOutputs;
-    store(out, static_cast<int64_t>(a.leading_rows + row) * a.n + n, finished(a, y, row, n));
+    const int n = first + own;
+    store(out, static_cast<int64_t>(a.leading_rows + row) * a.n + n, finished(a, y + bias, row, n));
   }
   for (int e = static_cast<int>(threadIdx.x); e < a.leading_rows * kOutputs; e += kThreads) {
     const int64_t at = static_cast<int64_t>(e / kOutputs) * a.n + first + e % kOutputs;

@@ -53,7 +53,8 @@ constexpr int kSkinnyRowPad = 32;   // bf16 behind a staged row: rows lie half t
 std::string refuse_skinny(int64_t rows, int64_t n, int64_t k, bool x_is_f32,
                           const ops::DeviceCaps& device);
 
-// Bytes of shared memory: partial sums, then x in bf16 where it does not come so.
+// Bytes of shared memory: partial sums, then the modulation, and x in bf16 where it does not come
+// so.
 size_t skinny_shared_bytes(int64_t rows, int64_t k, bool x_is_f32);
 
 // 8-row tiles of the kernel that takes these rows.

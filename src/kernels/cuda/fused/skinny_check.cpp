@@ -11,7 +11,8 @@ int skinny_tiles(int64_t rows) {
 size_t skinny_shared_bytes(int64_t rows, int64_t k, bool x_is_f32) {
   const auto padded = static_cast<size_t>(8 * skinny_tiles(rows));
   const size_t sums = sizeof(float) * kSkinnyWarps * kSkinnyOutputs * padded;
-  return sums + (x_is_f32 ? 2 * padded * static_cast<size_t>(k + kSkinnyRowPad) : 0);
+  const auto depth = static_cast<size_t>(k);
+  return sums + (x_is_f32 ? 2 * padded * (depth + kSkinnyRowPad) + 2 * sizeof(float) * depth : 0);
 }
 
 std::string refuse_skinny(int64_t rows, int64_t n, int64_t k, bool x_is_f32,

@@ -58,6 +58,16 @@ MadeKernel make_concat_rows(const BoundStep& step, const MakeContext& context) {
   });
 }
 
+MadeKernel make_normalize_frames(const BoundStep& step, const MakeContext& /*context*/) {
+  const ConstTensorView& frames = step.srcs[0];
+  SINEW_CHECK(frames.dtype == DType::kU8 && frames.shape.rank() == 4 && frames.shape[3] == 3);
+  return made_kernel([levels = static_cast<const uint8_t*>(frames.data), y = real_result(step),
+                      images = frames.shape[0],
+                      area = frames.shape[1] * frames.shape[2]](Stream stream, std::byte*) {
+    return launch_normalize_frames(levels, y, images, area, stream);
+  });
+}
+
 MadeKernel make_patchify(const BoundStep& step, const MakeContext& context) {
   const int64_t patch = std::get<ops::GridAttributes>(step.attributes).patch;
   const Shape shape = step.srcs[0].shape;

@@ -26,6 +26,7 @@ MadeKernel make_embed(const BoundStep& step, const MakeContext& context);
 MadeKernel make_gather_rows(const BoundStep& step, const MakeContext& context);
 MadeKernel make_scatter_rows(const BoundStep& step, const MakeContext& context);
 MadeKernel make_concat_rows(const BoundStep& step, const MakeContext& context);
+MadeKernel make_normalize_frames(const BoundStep& step, const MakeContext& context);
 MadeKernel make_patchify(const BoundStep& step, const MakeContext& context);
 MadeKernel make_pixel_shuffle(const BoundStep& step, const MakeContext& context);
 MadeKernel make_euler_step(const BoundStep& step, const MakeContext& context);

@@ -1,5 +1,6 @@
-// Image geometry: pixels to patches, the projector's pixel shuffle, and the position table resized
-// to the patch grid (spec/model.md sections 3.1, 3.2 and 4). A thread an element of the result.
+// Images: frames to pixels, pixels to patches, the projector's pixel shuffle, and the position
+// table resized to the patch grid (spec/model.md sections 3.1, 3.2 and 4). A thread an element of
+// the result.
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/leaf/launch.h"
 #include "kernels/cuda/status.h"
@@ -12,6 +13,18 @@ constexpr int64_t kChannels = 3;
 
 __device__ int64_t item() {
   return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+}
+
+__global__ void __launch_bounds__(kThreads)
+    normalize_frames(const uint8_t* levels, RealResult y, int64_t n, int64_t area) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = item(); i < n; i += step) {
+    const int64_t pixel = i % area;
+    const int64_t channel = i / area % kChannels;
+    const int64_t image = i / (area * kChannels);
+    const uint8_t level = levels[(image * area + pixel) * kChannels + channel];
+    store(y, i, (static_cast<float>(level) - 127.5F) / 127.5F);
+  }
 }
 
 __global__ void __launch_bounds__(kThreads) patchify(RealSource pixels, RealResult y, int64_t n,
@@ -97,6 +110,16 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 }  // namespace
+
+Status launch_normalize_frames(const uint8_t* levels, const RealResult& y, int64_t images,
+                               int64_t area, Stream stream) {
+  const int64_t n = images * area * kChannels;
+  if (n == 0) {
+    return {};
+  }
+  normalize_frames<<<block_count(n, kThreads), kThreads, 0, stream>>>(levels, y, n, area);
+  return launch_status("normalize_frames");
+}
 
 Status launch_patchify(const RealSource& pixels, const RealResult& y, int64_t images,
                        int64_t height, int64_t width, int64_t patch, Stream stream) {
