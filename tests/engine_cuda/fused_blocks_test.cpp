@@ -7,6 +7,7 @@
 #include "model/blocks/cross_context.h"
 #include "model/blocks/dit_stack.h"
 #include "model/blocks/lm_block.h"
+#include "model/blocks/patch_embedding.h"
 #include "model/blocks/vision_projector.h"
 #include "model/blocks/vit_block.h"
 
@@ -193,6 +194,27 @@ ops::Plan record_diffusion(int64_t tokens, int64_t width) {
   return b.take();
 }
 
+ops::Plan record_patches(int64_t views, int64_t patch) {
+  constexpr int64_t kRows = 5;
+  constexpr int64_t kColumns = 6;
+  constexpr int64_t kWidth = 288;
+  Builder b;
+  const Value frames = b.frame_input("frames", {views, kRows * patch, kColumns * patch, 3});
+  const Value positions = b.once([&] {
+    return b.resize_positions(b.weight("table", {16, kWidth}), kRows, kColumns);
+  });
+  b.output(b.stage("vision", [&] {
+    return model::patch_embedding(b,
+                                  {.frames = frames,
+                                   .w = b.weight("w", {kWidth, 3 * patch * patch}),
+                                   .b = b.weight("b", {kWidth}),
+                                   .positions = positions,
+                                   .patch = patch},
+                                  [](Value) {});
+  }));
+  return b.take();
+}
+
 // Of the true size: the tokens of one image.
 ops::Plan record_projector() {
   constexpr int64_t kWidth = 1152;
@@ -347,6 +369,15 @@ TEST(FusedBlocks, KeysAndValuesOfAllBlocksAreOneProductWhereItWasMeasured) {
   EXPECT_EQ(lowerings(record_context(), ops::Precision::kBf16, 89)[1], "cuda:linear");
 }
 
+TEST(FusedBlocks, ThePatchEmbeddingIsTakenWhole) {
+  for (const int capability : {87, 90, 120}) {
+    EXPECT_THAT(lowerings(record_patches(2, 14), ops::Precision::kBf16, capability),
+                testing::ElementsAre("cuda:patch_embedding"));
+  }
+  EXPECT_EQ(lowerings(record_patches(2, 14), ops::Precision::kFp32, 90).front(),
+            "cuda:normalize_frames");
+}
+
 TEST(FusedBlocks, TheProjectorIsTakenWholeWhereItWasMeasured) {
   EXPECT_THAT(lowerings(record_projector(), ops::Precision::kBf16, 90),
               testing::ElementsAre("cuda:vision_projector"));
@@ -390,6 +421,12 @@ std::vector<float> result_of(ops::Plan plan, const WeightSource& weights, Backen
   std::mt19937 engine(7);
   std::normal_distribution<float> normal;
   for (const Value input : plan.inputs) {
+    if (plan.info(input).is_frame) {
+      for (uint8_t& level : program.value()->view(input).as<uint8_t>()) {
+        level = static_cast<uint8_t>(engine() % 256);
+      }
+      continue;
+    }
     for (float& x : program.value()->view(input).as<float>()) {
       x = normal(engine);
     }
@@ -409,9 +446,10 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
   if (!test::has_gpu()) {
     GTEST_SKIP() << "no GPU: " << cuda_system().problem;
   }
-  for (const auto& plan : {record_vision(4), record_language(), record_diffusion(17, 1536),
-                           record_diffusion(51, 1536), record_context(), record_projector(),
-                           record_action(16), record_action(17), record_action(50)}) {
+  for (const auto& plan :
+       {record_vision(4), record_language(), record_diffusion(17, 1536), record_diffusion(51, 1536),
+        record_context(), record_projector(), record_patches(1, 14), record_patches(3, 10),
+        record_action(16), record_action(17), record_action(50)}) {
     const MadeUpWeights weights(plan);  // backends know parameters by their address
     const auto cpu = make_cpu_backend(2);
     const auto gpu = make_cuda_backend({.lowering = LoweringChoice::kFused}).value();

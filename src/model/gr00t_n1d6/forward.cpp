@@ -7,6 +7,7 @@
 #include "model/blocks/action_update.h"
 #include "model/blocks/cross_context.h"
 #include "model/blocks/dit_stack.h"
+#include "model/blocks/patch_embedding.h"
 #include "model/gr00t_n1d6/weights.h"
 #include "ops/builder.h"
 
@@ -26,7 +27,7 @@ constexpr float kDitOutputEpsilon = 1e-6F;
 constexpr int64_t kTimeHalf = 128;  // of the DiT's timestep sinusoid
 
 struct Inputs {
-  Value pixels, token_ids, image_rows, text_rows, state, noise;
+  Value frames, token_ids, image_rows, text_rows, state, noise;
 };
 
 // I: image tokens of the sample; two by two patches become one.
@@ -37,7 +38,7 @@ int64_t image_token_count(const Config& c, const SampleShape& s) {
 Inputs declare_inputs(Builder& b, const Config& c, const SampleShape& s, int64_t state_steps) {
   const int64_t image_tokens = image_token_count(c, s);
   SINEW_CHECK(image_tokens > 0 && s.tokens > image_tokens);
-  return {.pixels = b.real_input("pixel_values", {s.views, 3, s.image_height, s.image_width}),
+  return {.frames = b.frame_input("frames", {s.views, s.image_height, s.image_width, 3}),
           .token_ids = b.index_input("token_ids", {s.tokens}),
           .image_rows = b.index_input("image_rows", {image_tokens}),
           .text_rows = b.index_input("text_rows", {s.tokens - image_tokens}),
@@ -46,13 +47,18 @@ Inputs declare_inputs(Builder& b, const Config& c, const SampleShape& s, int64_t
 }
 
 // Patches of all views -> tokens for the language model, [v*p/4, l]. Views never see each other.
-Value vision(Builder& b, const Config& c, const SampleShape& s, Value pixels, const Weights& w) {
+Value vision(Builder& b, const Config& c, const SampleShape& s, Value frames, const Weights& w) {
   const int64_t rows = s.image_height / c.vision.patch;
   const int64_t columns = s.image_width / c.vision.patch;
   const Value positions =
       b.once([&] { return b.resize_positions(w.vision.positions, rows, columns); });  // [p, d]
-  const Value patches = b.patchify(pixels, c.vision.patch);                           // [v*p, 588]
-  Value x = b.add(b.linear(patches, w.vision.patch_w, w.vision.patch_b), positions);
+  Value x = patch_embedding(b,
+                            {.frames = frames,
+                             .w = w.vision.patch_w,
+                             .b = w.vision.patch_b,
+                             .positions = positions,
+                             .patch = c.vision.patch},
+                            [&](Value pixels) { b.site("pixel_values", pixels); });
   b.site("vis.embed", x);
   const auto epsilon = static_cast<float>(c.vision.epsilon);
   for (size_t i = 0; i < w.vision.blocks.size(); ++i) {
@@ -224,11 +230,10 @@ ops::Plan record_forward(const Config& config, const SampleShape& shape,
   Builder b;
   const Inputs in = declare_inputs(b, config, shape, embodiment.state_steps);
   const Weights w = declare_weights(b, config, embodiment.embodiment_id);
-  b.site("pixel_values", in.pixels);
   b.site("state", in.state);
 
   const Value image_tokens =
-      b.stage("vision", [&] { return vision(b, config, shape, in.pixels, w); });
+      b.stage("vision", [&] { return vision(b, config, shape, in.frames, w); });
   const Value context =
       b.stage("language", [&] { return language(b, config, shape, in, image_tokens, w); });
   const auto key_values =

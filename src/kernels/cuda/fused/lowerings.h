@@ -12,6 +12,10 @@ namespace sinew::cuda {
 using Refusal = std::optional<std::string>;
 using MadeKernel = Result<std::unique_ptr<Kernel>>;
 
+// patch_lowering.cpp
+Refusal refuse_patch_embedding(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_patch_embedding(std::span<const BoundStep> steps, const MakeContext& context);
+
 Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& context);
 
