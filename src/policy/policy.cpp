@@ -161,7 +161,7 @@ Status Policy::warm_up() {
 }
 
 Status Policy::prepare(const Observation& observation, PreparedInputs& inputs) const {
-  return impl_->preparation.prepare(observation, *inputs.impl_);
+  return impl_->preparation.prepare(observation, nullptr, *inputs.impl_);
 }
 
 Status Policy::run(PreparedInputs& inputs, ActionChunk& chunk) {
@@ -177,7 +177,8 @@ Status Policy::run(PreparedInputs& inputs, ActionChunk& chunk) {
 }
 
 Status Policy::act(const Observation& observation, ActionChunk& chunk) {
-  SINEW_TRY(prepare(observation, impl_->act_inputs));
+  SINEW_TRY(impl_->preparation.prepare(observation, &impl_->session->threads(),
+                                       *impl_->act_inputs.impl_));
   return run(impl_->act_inputs, chunk);
 }
 
@@ -189,7 +190,8 @@ Status Policy::act_batch(std::span<const Observation> observations, std::span<Ac
   std::vector<PreparedInputs> inputs(observations.size());
   int64_t longest = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    Status status = prepare(observations[i], inputs[i]);
+    Status status =
+        impl_->preparation.prepare(observations[i], &impl_->session->threads(), *inputs[i].impl_);
     if (!status.ok()) {
       return std::move(status).with(fmt::format("sample {}", i));
     }

@@ -2,6 +2,7 @@
 // PreparedInputs, so any number of threads may prepare side by side.
 #pragma once
 
+#include "base/thread_pool.h"
 #include "model/network.h"
 #include "policy/observation_watch.h"
 #include "policy/prepared_inputs.h"
@@ -32,15 +33,19 @@ class Preparation {
   // views that end at different sizes, non-finite state, text that is not UTF-8 or too
   // long, a prompt without room (kBadInput), noise of another size. What can be run but hardly be
   // right is logged once a key (ObservationWatch). After the first call with the same shapes and
-  // text it allocates nothing.
-  Status prepare(const Observation& observation, PreparedInputs::Impl& inputs) const;
+  // text it allocates nothing. Frames are spread over `threads`, which are the caller's for the
+  // call; nullptr: the calling thread does it all. The result does not depend on it.
+  Status prepare(const Observation& observation, ThreadPool* threads,
+                 PreparedInputs::Impl& inputs) const;
 
   // Tokenises `language` for these images, as prepare does: fills token_ids, image_rows, text_rows.
   Status tokenize(std::string_view language, PreparedInputs::Impl& inputs) const;
 
  private:
-  Status prepare_images(const Observation& observation, PreparedInputs::Impl& inputs) const;
-  Status check_cameras(const Observation& observation, PreparedInputs::Impl& inputs) const;
+  Status prepare_images(const Observation& observation, ThreadPool* threads,
+                        PreparedInputs::Impl& inputs) const;
+  Status check_cameras(const Observation& observation, int64_t bands,
+                       PreparedInputs::Impl& inputs) const;
   Status check_length(std::span<const int32_t> ids) const;
   Status prepare_state(const Observation& observation, PreparedInputs::Impl& inputs) const;
   Status prepare_noise(const Observation& observation, PreparedInputs::Impl& inputs) const;
