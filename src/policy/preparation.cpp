@@ -85,11 +85,11 @@ Status Preparation::check_cameras(const Observation& observation, int64_t bands,
   return {};
 }
 
-Status Preparation::prepare_images(const Observation& observation, ThreadPool* threads,
+// Everything about the frames but their pixels.
+Status Preparation::prepare_frames(const Observation& observation, const ThreadPool* threads,
                                    PreparedInputs::Impl& inputs) const {
-  const auto cameras = std::ssize(config_.modalities.video.keys);
-  const auto steps = std::ssize(config_.modalities.video.delta_indices);
-  const int64_t views = cameras * steps;
+  const auto views = std::ssize(config_.modalities.video.keys) *
+                     std::ssize(config_.modalities.video.delta_indices);
   const int64_t workers = threads == nullptr ? 1 : threads->threads();
   SINEW_TRY(check_cameras(observation, (workers + views - 1) / views, inputs));
   size_t scratch_bytes = 0;
@@ -99,22 +99,33 @@ Status Preparation::prepare_images(const Observation& observation, ThreadPool* t
       watch_.see_frame(i, frame);
     }
   }
+  inputs.scratch_stride = scratch_bytes;
   if (const size_t needed = scratch_bytes * static_cast<size_t>(workers);
       inputs.scratch.size_bytes() < needed) {
     SINEW_ASSIGN(inputs.scratch, Buffer::allocate_for_overwrite(needed));
   }
   const preprocess::Size size = inputs.cameras[0].transform->sizes().snapped;
+  inputs.shape.views = views;
+  inputs.shape.image_height = size.height;
+  inputs.shape.image_width = size.width;
+  return {};
+}
+
+void Preparation::make_pixels(PreparedInputs::Impl& inputs, ThreadPool* threads,
+                              std::span<float> dst) {
+  const auto start = Clock::now();
+  const auto cameras = std::ssize(inputs.cameras);
+  const int64_t views = inputs.shape.views;
   const int64_t bands = inputs.cameras[0].transform->bands();  // all cameras end at one size
-  const auto pixels = static_cast<size_t>(3 * size.height * size.width);
-  inputs.pixel_values.resize(static_cast<size_t>(views) * pixels);
+  const size_t pixels = dst.size() / static_cast<size_t>(views);
   const auto make_band = [&](int64_t item, int64_t thread) {
     const int64_t view = item / bands;  // time-major, then view (spec/preprocessing.md section 1)
     const auto& camera = inputs.cameras[static_cast<size_t>(view % cameras)];
     const Frame& frame = camera.frames[static_cast<size_t>(view / cameras)];
     camera.transform->normalize(
         {frame.pixels, frame.height, frame.width}, item % bands,
-        std::span(inputs.pixel_values).subspan(static_cast<size_t>(view) * pixels, pixels),
-        inputs.scratch.data() + static_cast<size_t>(thread) * scratch_bytes);
+        dst.subspan(static_cast<size_t>(view) * pixels, pixels),
+        inputs.scratch.data() + static_cast<size_t>(thread) * inputs.scratch_stride);
   };
   if (threads != nullptr) {
     threads->run(views * bands, make_band);
@@ -123,10 +134,7 @@ Status Preparation::prepare_images(const Observation& observation, ThreadPool* t
       make_band(item, 0);
     }
   }
-  inputs.shape.views = views;
-  inputs.shape.image_height = size.height;
-  inputs.shape.image_width = size.width;
-  return {};
+  inputs.preprocess_ms += milliseconds_since(start);
 }
 
 // What the network would take, but not within any useful time.
@@ -226,12 +234,14 @@ Status Preparation::prepare_noise(const Observation& observation,
   return {};
 }
 
-Status Preparation::prepare(const Observation& observation, ThreadPool* threads,
-                            PreparedInputs::Impl& inputs) const {
+Status Preparation::prepare_all_but_pixels(const Observation& observation,
+                                           const ThreadPool* threads,
+                                           PreparedInputs::Impl& inputs) const {
   inputs.is_ready = false;
+  inputs.has_pixels = false;
   const auto start = Clock::now();
   SINEW_TRY(preprocess::check_instruction(observation.language));
-  SINEW_TRY(prepare_images(observation, threads, inputs));
+  SINEW_TRY(prepare_frames(observation, threads, inputs));
   SINEW_TRY(prepare_state(observation, inputs));
   SINEW_TRY(prepare_noise(observation, inputs));
   inputs.preprocess_ms = milliseconds_since(start);
@@ -240,6 +250,16 @@ Status Preparation::prepare(const Observation& observation, ThreadPool* threads,
   inputs.shape.tokens = static_cast<int64_t>(inputs.token_ids.size());
   inputs.shape.first_position = 0;
   inputs.tokenize_ms = milliseconds_since(text_start);
+  return {};
+}
+
+Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl& inputs) const {
+  SINEW_TRY(prepare_all_but_pixels(observation, nullptr, inputs));
+  const model::SampleShape& shape = inputs.shape;
+  inputs.pixel_values.resize(
+      static_cast<size_t>(shape.views * 3 * shape.image_height * shape.image_width));
+  make_pixels(inputs, nullptr, inputs.pixel_values);
+  inputs.has_pixels = true;
   inputs.is_ready = true;
   return {};
 }

@@ -33,16 +33,23 @@ class Preparation {
   // views that end at different sizes, non-finite state, text that is not UTF-8 or too
   // long, a prompt without room (kBadInput), noise of another size. What can be run but hardly be
   // right is logged once a key (ObservationWatch). After the first call with the same shapes and
-  // text it allocates nothing. Frames are spread over `threads`, which are the caller's for the
+  // text it allocates nothing.
+  Status prepare(const Observation& observation, PreparedInputs::Impl& inputs) const;
+
+  // The same without pixel_values, which make_pixels then puts where the network reads them while
+  // the observation is still there. is_ready stays false. `threads`: that will be given to it.
+  Status prepare_all_but_pixels(const Observation& observation, const ThreadPool* threads,
+                                PreparedInputs::Impl& inputs) const;
+
+  // Frames to dst [v, 3, H, W]. They are spread over `threads`, which are the caller's for the
   // call; nullptr: the calling thread does it all. The result does not depend on it.
-  Status prepare(const Observation& observation, ThreadPool* threads,
-                 PreparedInputs::Impl& inputs) const;
+  static void make_pixels(PreparedInputs::Impl& inputs, ThreadPool* threads, std::span<float> dst);
 
   // Tokenises `language` for these images, as prepare does: fills token_ids, image_rows, text_rows.
   Status tokenize(std::string_view language, PreparedInputs::Impl& inputs) const;
 
  private:
-  Status prepare_images(const Observation& observation, ThreadPool* threads,
+  Status prepare_frames(const Observation& observation, const ThreadPool* threads,
                         PreparedInputs::Impl& inputs) const;
   Status check_cameras(const Observation& observation, int64_t bands,
                        PreparedInputs::Impl& inputs) const;

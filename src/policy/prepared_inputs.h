@@ -23,7 +23,7 @@ struct PreparedInputs::Impl {
   struct Camera {
     preprocess::Size size;
     std::optional<preprocess::FrameTransform> transform;
-    std::span<const Frame> frames;  // of the observation, scratch
+    std::span<const Frame> frames;  // of the observation: valid during the call that was given it
   };
 
   // A raw state group that relative actions refer to.
@@ -38,6 +38,8 @@ struct PreparedInputs::Impl {
   model::SampleShape shape;
   std::vector<Camera> cameras;
   Buffer scratch;                              // of the transforms, one piece a thread
+  size_t scratch_stride = 0;                   // bytes of a piece
+  bool has_pixels = false;                     // pixel_values are there; else made by the run
   std::vector<float> pixel_values;             // [v, 3, H, W]
   std::string language;                        // what token_ids belong to
   std::vector<int64_t> image_tokens;           // of each image, likewise
