@@ -204,6 +204,7 @@ SINEW_INLINE void normalize(const uint8_t* src, int64_t pixels, float* __restric
 }
 
 // One implementation: the functions above, compiled for `target`.
+// NOLINTBEGIN(bugprone-macro-parentheses): names and attributes cannot have any
 #define SINEW_ROW_KERNELS(kernels, label, target)                                                  \
   struct kernels {                                                                                 \
     target static void narrow_row(const Columns<float>& columns, const uint8_t* src, float* out,   \
@@ -241,6 +242,7 @@ SINEW_INLINE void normalize(const uint8_t* src, int64_t pixels, float* __restric
                                           .filter_rows = filter_of_rows,                           \
                                           .normalize = normalize_row};                             \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 SINEW_ROW_KERNELS(AnyProcessor, "any", );
 #if defined(SINEW_X86_TARGETS)

@@ -5,6 +5,11 @@
 
 #if defined(SINEW_X86_TARGETS)
 
+#if defined(__GNUC__) && !defined(__clang__)
+// Intrinsics begin with registers that are undefined on purpose, which g++ 12 takes for a mistake.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #include <immintrin.h>
 
 #include <algorithm>
@@ -232,7 +237,7 @@ constexpr int64_t kMaxQuads = 8;
 SINEW_AVX512_INLINE void filter_chunk(const RowSpan& src, int64_t rows,
                                       std::span<const RowQuad> quads, __mmask64 mask, int64_t first,
                                       uint8_t* dst) {
-  RowSums sums;
+  RowSums sums{};
   for (size_t i = 0; i < 4; ++i) {
     sums.low[i] = _mm512_set1_epi32(kFilterHalf);
     sums.middle[i] = _mm512_setzero_si512();
@@ -266,7 +271,7 @@ SINEW_AVX512 void filter_rows(const RowSpan& src, std::span<const int32_t> weigh
     row_kernels().back()->filter_rows(src, weights, values, dst);
     return;
   }
-  std::array<RowQuad, kMaxQuads> storage;
+  std::array<RowQuad, kMaxQuads> storage{};
   const int64_t count = (rows + kQuadRows - 1) / kQuadRows;
   for (int64_t i = 0; i < count; ++i) {
     storage[static_cast<size_t>(i)] =
