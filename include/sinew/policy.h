@@ -133,8 +133,8 @@ class Policy {
   // costs.
   Status warm_up();
 
-  // Host work only: frames, text, state. Bad observations fail here with the caller's own key
-  // names.
+  // Host work only, on the calling thread: frames, text, state. Bad observations fail here with the
+  // caller's own key names.
   Status prepare(const Observation& observation, PreparedInputs& inputs) const;
 
   // Whether the following runs note the time of each stage of the network. A CPU does so for
@@ -144,7 +144,8 @@ class Policy {
   // The network and the decoding. Non-finite outputs are an error (kInternal), never returned.
   Status run(PreparedInputs& inputs, ActionChunk& chunk);
 
-  // prepare and run. Equal to the two calls bit for bit.
+  // prepare and run. Equal to the two calls bit for bit, but frames are spread over the policy's
+  // threads.
   Status act(const Observation& observation, ActionChunk& chunk);
 
   // A batch: samples of one call. Prompts may differ; the site dumps of a batch are left-padded as

@@ -82,7 +82,13 @@ void ThreadPool::run_job(int64_t items, const void* context, Call call) {
   ticket_.store(make_ticket(job, static_cast<uint64_t>(items)), std::memory_order_seq_cst);
   wake_.fetch_add(1, std::memory_order_seq_cst);
   // Either a worker going to sleep sees the new value of wake_, or it is counted here.
-  if (sleepers_.load(std::memory_order_seq_cst) > 0) {
+  const int64_t sleepers = sleepers_.load(std::memory_order_seq_cst);
+  if (sleepers > items - 1) {
+    // Waking a thread takes its waker a microsecond or more, which many cores make many.
+    for (int64_t i = 1; i < items; ++i) {
+      wake_.notify_one();
+    }
+  } else if (sleepers > 0) {
     wake_.notify_all();
   }
   run_items(job, 0);

@@ -2,6 +2,7 @@
 // memory.
 #pragma once
 
+#include "base/thread_pool.h"
 #include "engine/weight_source.h"
 #include "ops/passes.h"
 #include "ops/plan.h"
@@ -79,6 +80,9 @@ class Backend {
 
   // Held now by what programs share.
   virtual MemoryUse memory() const = 0;
+
+  // The threads that it binds and runs programs with; between its calls they are the caller's.
+  virtual ThreadPool& threads() = 0;
 };
 
 // Whether composites are run whole where a kernel does so (kAuto, kFused), or leaf op by leaf op.
@@ -92,6 +96,8 @@ struct CudaOptions {
   // Whether a run is one captured graph; otherwise every kernel is launched by itself, waited for
   // and checked, so that a fault names its step.
   bool captures = true;
+  // Of the host, as resolve_threads gives it: for uploading parameters, and the caller's use.
+  int threads = 1;
 };
 
 // One GPU. Errors: kDevice or kUnsupported, with what is missing: this build has no CUDA backend,

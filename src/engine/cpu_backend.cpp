@@ -179,6 +179,8 @@ class CpuBackend final : public Backend {
             .workspace_bytes = workspace_.size_bytes()};
   }
 
+  ThreadPool& threads() override { return pool_; }
+
  private:
   // Makes a shared region large enough; one that moves ends the programs bound to it.
   Status grow(Buffer& region, size_t size_bytes) {

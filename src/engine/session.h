@@ -89,6 +89,9 @@ class Session {
 
   std::string_view device() const { return backend_->name(); }
 
+  // The backend's, for the caller's own work between calls of the session.
+  ThreadPool& threads() { return backend_->threads(); }
+
  private:
   Result<ops::Plan> passed_plan(const PlanKey& key, int stage) const;
   Status bind(Executable& executable);

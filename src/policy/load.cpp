@@ -53,11 +53,18 @@ engine::LoweringChoice lowering_of(const PolicyOptions& options) {
                                        : engine::LoweringChoice::kAuto;
 }
 
+// --threads; `note` says why it is what it is.
+int threads_of(const PolicyOptions& options, std::string& note) {
+  return engine::resolve_threads(options.threads, engine::processors(), note);
+}
+
 engine::CudaOptions cuda_options(const PolicyOptions& options, int device) {
+  std::string note;
   return {.device = device,
           .memory_fraction = options.gpu_mem_fraction,
           .lowering = lowering_of(options),
-          .captures = options.cuda_graph == "on"};
+          .captures = options.cuda_graph == "on",
+          .threads = threads_of(options, note)};
 }
 
 // --device: what is asked for, or for auto the first GPU that this build runs on, else the CPU.
@@ -251,7 +258,7 @@ Result<model::SampleShape> assumed_shape(const Policy::Impl& impl) {
 
 Status start_session(const PolicyOptions& options, Execution execution, Policy::Impl& impl) {
   std::string thread_note;
-  const int threads = engine::resolve_threads(options.threads, engine::processors(), thread_note);
+  const int threads = threads_of(options, thread_note);
   impl.info.device = execution.device;
   impl.info.precision = ops::precision_name(execution.precision);
   impl.info.config.push_back({"device", impl.info.device,

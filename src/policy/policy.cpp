@@ -122,12 +122,19 @@ Status Policy::Impl::decode(const PreparedInputs::Impl& inputs, std::span<const 
 
 Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& inputs,
                                                      ActionChunk& chunk) {
+  const double prepared_ms = inputs.preprocess_ms + inputs.tokenize_ms;
   const auto start = Clock::now();
   set_key(inputs.shape, key);
   SINEW_ASSIGN(engine::Executable* const executable, session->prepare(key));
   last_shape = inputs.shape;
+  if (!inputs.has_pixels) {  // made where the network reads them: a copy costs half as much again
+    policy::Preparation::make_pixels(inputs, &session->threads(),
+                                     executable->input("pixel_values").as<float>());
+  }
   const auto network_start = Clock::now();
-  copy_input(*executable, "pixel_values", inputs.pixel_values);
+  if (inputs.has_pixels) {
+    copy_input(*executable, "pixel_values", inputs.pixel_values);
+  }
   copy_input(*executable, "token_ids", inputs.token_ids);
   copy_input(*executable, "image_rows", inputs.image_rows);
   copy_input(*executable, "text_rows", inputs.text_rows);
@@ -146,8 +153,17 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   t.preprocess_ms = inputs.preprocess_ms;
   t.tokenize_ms = inputs.tokenize_ms;
   t.decode_ms = milliseconds_since(decode_start);
-  t.end_to_end_ms = inputs.preprocess_ms + inputs.tokenize_ms + milliseconds_since(start);
+  t.end_to_end_ms = prepared_ms + milliseconds_since(start);
   return executable;
+}
+
+Status Policy::Impl::run_call(PreparedInputs::Impl& inputs, ActionChunk& chunk) {
+  SINEW_ASSIGN(engine::Executable* const executable, run_sample(inputs, chunk));
+  if (dump) {
+    SINEW_TRY(dump->add_sample(*executable, inputs, chunk));
+    SINEW_TRY(dump->write_call(tokenizer.pad_token_id()));
+  }
+  return {};
 }
 
 void Policy::set_stage_timing(bool is_timed) {
@@ -168,17 +184,14 @@ Status Policy::run(PreparedInputs& inputs, ActionChunk& chunk) {
   if (!inputs.impl_->is_ready) {
     return usage_error("run: these inputs were not prepared, or their preparation failed");
   }
-  SINEW_ASSIGN(engine::Executable* const executable, impl_->run_sample(*inputs.impl_, chunk));
-  if (impl_->dump) {
-    SINEW_TRY(impl_->dump->add_sample(*executable, *inputs.impl_, chunk));
-    SINEW_TRY(impl_->dump->write_call(impl_->tokenizer.pad_token_id()));
-  }
-  return {};
+  return impl_->run_call(*inputs.impl_, chunk);
 }
 
 Status Policy::act(const Observation& observation, ActionChunk& chunk) {
-  SINEW_TRY(prepare(observation, impl_->act_inputs));
-  return run(impl_->act_inputs, chunk);
+  PreparedInputs::Impl& inputs = *impl_->act_inputs.impl_;
+  SINEW_TRY(
+      impl_->preparation.prepare_all_but_pixels(observation, &impl_->session->threads(), inputs));
+  return impl_->run_call(inputs, chunk);
 }
 
 Status Policy::act_batch(std::span<const Observation> observations, std::span<ActionChunk> chunks) {
@@ -189,7 +202,8 @@ Status Policy::act_batch(std::span<const Observation> observations, std::span<Ac
   std::vector<PreparedInputs> inputs(observations.size());
   int64_t longest = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    Status status = prepare(observations[i], inputs[i]);
+    Status status = impl_->preparation.prepare_all_but_pixels(
+        observations[i], &impl_->session->threads(), *inputs[i].impl_);
     if (!status.ok()) {
       return std::move(status).with(fmt::format("sample {}", i));
     }

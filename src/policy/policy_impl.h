@@ -36,6 +36,9 @@ struct Policy::Impl {
   // call.
   Result<engine::Executable*> run_sample(PreparedInputs::Impl& inputs, ActionChunk& chunk);
 
+  // That, and the site dump of a call with one sample.
+  Status run_call(PreparedInputs::Impl& inputs, ActionChunk& chunk);
+
   Status decode(const PreparedInputs::Impl& inputs, std::span<const float> normalized,
                 ActionChunk& chunk);
 

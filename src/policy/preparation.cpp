@@ -31,7 +31,7 @@ const CameraFrames* find_camera(std::span<const CameraFrames> cameras, std::stri
 }  // namespace
 
 // Finds every camera, sees to its transform, and settles the common size.
-Status Preparation::check_cameras(const Observation& observation,
+Status Preparation::check_cameras(const Observation& observation, int64_t bands,
                                   PreparedInputs::Impl& inputs) const {
   const auto& keys = config_.modalities.video.keys;
   const auto steps = config_.modalities.video.delta_indices.size();
@@ -59,7 +59,7 @@ Status Preparation::check_cameras(const Observation& observation,
     const preprocess::Size size{camera->frames[0].height, camera->frames[0].width};
     if (!cached.transform || !(cached.size == size)) {
       auto transform = preprocess::FrameTransform::create(size, config_.shortest_image_edge,
-                                                          config_.crop_fraction);
+                                                          config_.crop_fraction, bands);
       if (!transform.ok()) {
         return std::move(transform).status().with(
             fmt::format("observation: camera \"{}\"", keys[i]));
@@ -67,6 +67,7 @@ Status Preparation::check_cameras(const Observation& observation,
       cached.size = size;
       cached.transform = std::move(transform).value();
     }
+    cached.frames = camera->frames;
     const preprocess::Size ours = cached.transform->sizes().snapped;
     const preprocess::Size first = inputs.cameras[0].transform->sizes().snapped;
     const preprocess::Size ours_before = cached.transform->sizes().transformed;
@@ -84,32 +85,56 @@ Status Preparation::check_cameras(const Observation& observation,
   return {};
 }
 
-Status Preparation::prepare_images(const Observation& observation,
+// Everything about the frames but their pixels.
+Status Preparation::prepare_frames(const Observation& observation, const ThreadPool* threads,
                                    PreparedInputs::Impl& inputs) const {
-  SINEW_TRY(check_cameras(observation, inputs));
-  const auto& keys = config_.modalities.video.keys;
-  const auto steps = config_.modalities.video.delta_indices.size();
-  const preprocess::Size size = inputs.cameras[0].transform->sizes().snapped;
-  const size_t views = keys.size() * steps;
-  const auto pixels = static_cast<size_t>(3 * size.height * size.width);
-  inputs.frame.resize(pixels);
-  inputs.pixel_values.resize(views * pixels);
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const CameraFrames* camera = find_camera(observation.video, keys[i], i);
-    for (size_t t = 0; t < steps; ++t) {
-      const Frame& frame = camera->frames[t];
+  const auto views = std::ssize(config_.modalities.video.keys) *
+                     std::ssize(config_.modalities.video.delta_indices);
+  const int64_t workers = threads == nullptr ? 1 : threads->threads();
+  SINEW_TRY(check_cameras(observation, (workers + views - 1) / views, inputs));
+  size_t scratch_bytes = 0;
+  for (size_t i = 0; i < inputs.cameras.size(); ++i) {
+    scratch_bytes = std::max(scratch_bytes, inputs.cameras[i].transform->scratch_bytes());
+    for (const Frame& frame : inputs.cameras[i].frames) {
       watch_.see_frame(i, frame);
-      inputs.cameras[i].transform->run({frame.pixels, frame.height, frame.width}, inputs.frame);
-      const size_t view =
-          t * keys.size() + i;  // time-major, then view (spec/preprocessing.md section 1)
-      preprocess::normalize_image({inputs.frame.data(), size.height, size.width},
-                                  std::span(inputs.pixel_values).subspan(view * pixels, pixels));
     }
   }
-  inputs.shape.views = static_cast<int64_t>(views);
+  inputs.scratch_stride = scratch_bytes;
+  if (const size_t needed = scratch_bytes * static_cast<size_t>(workers);
+      inputs.scratch.size_bytes() < needed) {
+    SINEW_ASSIGN(inputs.scratch, Buffer::allocate_for_overwrite(needed));
+  }
+  const preprocess::Size size = inputs.cameras[0].transform->sizes().snapped;
+  inputs.shape.views = views;
   inputs.shape.image_height = size.height;
   inputs.shape.image_width = size.width;
   return {};
+}
+
+void Preparation::make_pixels(PreparedInputs::Impl& inputs, ThreadPool* threads,
+                              std::span<float> dst) {
+  const auto start = Clock::now();
+  const auto cameras = std::ssize(inputs.cameras);
+  const int64_t views = inputs.shape.views;
+  const int64_t bands = inputs.cameras[0].transform->bands();  // all cameras end at one size
+  const size_t pixels = dst.size() / static_cast<size_t>(views);
+  const auto make_band = [&](int64_t item, int64_t thread) {
+    const int64_t view = item / bands;  // time-major, then view (spec/preprocessing.md section 1)
+    const auto& camera = inputs.cameras[static_cast<size_t>(view % cameras)];
+    const Frame& frame = camera.frames[static_cast<size_t>(view / cameras)];
+    camera.transform->normalize(
+        {frame.pixels, frame.height, frame.width}, item % bands,
+        dst.subspan(static_cast<size_t>(view) * pixels, pixels),
+        inputs.scratch.data() + static_cast<size_t>(thread) * inputs.scratch_stride);
+  };
+  if (threads != nullptr) {
+    threads->run(views * bands, make_band);
+  } else {
+    for (int64_t item = 0; item < views * bands; ++item) {
+      make_band(item, 0);
+    }
+  }
+  inputs.preprocess_ms += milliseconds_since(start);
 }
 
 // What the network would take, but not within any useful time.
@@ -209,11 +234,14 @@ Status Preparation::prepare_noise(const Observation& observation,
   return {};
 }
 
-Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl& inputs) const {
+Status Preparation::prepare_all_but_pixels(const Observation& observation,
+                                           const ThreadPool* threads,
+                                           PreparedInputs::Impl& inputs) const {
   inputs.is_ready = false;
+  inputs.has_pixels = false;
   const auto start = Clock::now();
   SINEW_TRY(preprocess::check_instruction(observation.language));
-  SINEW_TRY(prepare_images(observation, inputs));
+  SINEW_TRY(prepare_frames(observation, threads, inputs));
   SINEW_TRY(prepare_state(observation, inputs));
   SINEW_TRY(prepare_noise(observation, inputs));
   inputs.preprocess_ms = milliseconds_since(start);
@@ -222,6 +250,16 @@ Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl
   inputs.shape.tokens = static_cast<int64_t>(inputs.token_ids.size());
   inputs.shape.first_position = 0;
   inputs.tokenize_ms = milliseconds_since(text_start);
+  return {};
+}
+
+Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl& inputs) const {
+  SINEW_TRY(prepare_all_but_pixels(observation, nullptr, inputs));
+  const model::SampleShape& shape = inputs.shape;
+  inputs.pixel_values.resize(
+      static_cast<size_t>(shape.views * 3 * shape.image_height * shape.image_width));
+  make_pixels(inputs, nullptr, inputs.pixel_values);
+  inputs.has_pixels = true;
   inputs.is_ready = true;
   return {};
 }

@@ -2,6 +2,7 @@
 // PreparedInputs, so any number of threads may prepare side by side.
 #pragma once
 
+#include "base/thread_pool.h"
 #include "model/network.h"
 #include "policy/observation_watch.h"
 #include "policy/prepared_inputs.h"
@@ -35,12 +36,23 @@ class Preparation {
   // text it allocates nothing.
   Status prepare(const Observation& observation, PreparedInputs::Impl& inputs) const;
 
+  // The same without pixel_values, which make_pixels then puts where the network reads them while
+  // the observation is still there. is_ready stays false. `threads`: that will be given to it.
+  Status prepare_all_but_pixels(const Observation& observation, const ThreadPool* threads,
+                                PreparedInputs::Impl& inputs) const;
+
+  // Frames to dst [v, 3, H, W]. They are spread over `threads`, which are the caller's for the
+  // call; nullptr: the calling thread does it all. The result does not depend on it.
+  static void make_pixels(PreparedInputs::Impl& inputs, ThreadPool* threads, std::span<float> dst);
+
   // Tokenises `language` for these images, as prepare does: fills token_ids, image_rows, text_rows.
   Status tokenize(std::string_view language, PreparedInputs::Impl& inputs) const;
 
  private:
-  Status prepare_images(const Observation& observation, PreparedInputs::Impl& inputs) const;
-  Status check_cameras(const Observation& observation, PreparedInputs::Impl& inputs) const;
+  Status prepare_frames(const Observation& observation, const ThreadPool* threads,
+                        PreparedInputs::Impl& inputs) const;
+  Status check_cameras(const Observation& observation, int64_t bands,
+                       PreparedInputs::Impl& inputs) const;
   Status check_length(std::span<const int32_t> ids) const;
   Status prepare_state(const Observation& observation, PreparedInputs::Impl& inputs) const;
   Status prepare_noise(const Observation& observation, PreparedInputs::Impl& inputs) const;

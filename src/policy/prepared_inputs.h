@@ -5,11 +5,14 @@
 #include "model/network.h"
 #include "preprocess/image/frame_transform.h"
 #include "preprocess/state/state.h"
+#include "tensor/buffer.h"
 
+#include "sinew/observation.h"
 #include "sinew/policy.h"
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +23,7 @@ struct PreparedInputs::Impl {
   struct Camera {
     preprocess::Size size;
     std::optional<preprocess::FrameTransform> transform;
+    std::span<const Frame> frames;  // of the observation: valid during the call that was given it
   };
 
   // A raw state group that relative actions refer to.
@@ -33,7 +37,9 @@ struct PreparedInputs::Impl {
   bool is_ready = false;
   model::SampleShape shape;
   std::vector<Camera> cameras;
-  std::vector<uint8_t> frame;                  // [H, W, 3], scratch
+  Buffer scratch;                              // of the transforms, one piece a thread
+  size_t scratch_stride = 0;                   // bytes of a piece
+  bool has_pixels = false;                     // pixel_values are there; else made by the run
   std::vector<float> pixel_values;             // [v, 3, H, W]
   std::string language;                        // what token_ids belong to
   std::vector<int64_t> image_tokens;           // of each image, likewise

@@ -10,7 +10,6 @@
 #include "engine/cuda/once_store.h"
 #include "engine/cuda/program.h"
 #include "engine/cuda/weight_store.h"
-#include "engine/processors.h"
 #include "kernels/cuda/blas_lt.h"
 #include "kernels/cuda/kernel.h"
 #include "kernels/cuda/status.h"
@@ -25,8 +24,9 @@
 namespace sinew::cuda {
 namespace {
 
-// Threads that copy parameters to page-locked memory at load: more do not help a memory bus.
-constexpr int kUploadThreads = 8;
+// Of the host: they copy parameters to page-locked memory at load, and more do not help a memory
+// bus.
+constexpr int kMaxHostThreads = 8;
 
 double mib(size_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
@@ -44,12 +44,6 @@ struct Need {
   size_t total() const { return weights + arena + constants + workspace + exchange + loading; }
 };
 
-// As many as this process may use, since parameters are converted on their way.
-int upload_threads() {
-  std::string note;
-  return std::clamp(engine::resolve_threads(0, engine::processors(), note), 1, kUploadThreads);
-}
-
 class CudaBackend final : public engine::Backend {
  public:
   CudaBackend(const engine::CudaOptions& options, const ops::DeviceCaps& caps,
@@ -58,7 +52,7 @@ class CudaBackend final : public engine::Backend {
         options_(options),
         caps_(caps),
         blas_(std::move(blas)),
-        pool_(upload_threads()) {
+        pool_(std::clamp(options.threads, 1, kMaxHostThreads)) {
     machine_.device = options.device;
     machine_.stream = stream;
     machine_.is_integrated = caps.is_integrated;
@@ -90,6 +84,8 @@ class CudaBackend final : public engine::Backend {
   std::span<const ops::CompositeRow> composite_rows() const override { return composite_rows_; }
 
   int arena_generation() const override { return generation_; }
+
+  ThreadPool& threads() override { return pool_; }
 
   engine::MemoryUse memory() const override {
     return {.weight_bytes = weights_.bytes(),

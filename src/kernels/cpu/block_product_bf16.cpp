@@ -1,8 +1,8 @@
 // Block products of bf16 operands with f32 sums: AMX tiles, AVX-512 BF16 dot products, and widening
 // to f32 elsewhere. Compiled with contraction on, like block_product_f32.cpp.
+#include "base/instruction_sets.h"
 #include "kernels/cpu/block_product.h"
 #include "kernels/cpu/block_product_rows.h"
-#include "kernels/cpu/instruction_sets.h"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 // Block products in f32, for AVX-512, AVX2 and any other processor. This file is compiled with
 // contraction on: a multiply-add is one rounding where the processor has the instruction.
+#include "base/instruction_sets.h"
 #include "kernels/cpu/block_product.h"
 #include "kernels/cpu/block_product_rows.h"
-#include "kernels/cpu/instruction_sets.h"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 #include "kernels/cpu/machine_bounds.h"
 
-#include "kernels/cpu/instruction_sets.h"
+#include "base/instruction_sets.h"
 #include "kernels/cpu/simd.h"
 #include "tensor/buffer.h"
 

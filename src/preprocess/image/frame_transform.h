@@ -1,25 +1,32 @@
-// Sections 1 and 2 of spec/preprocessing.md for the frames of one camera: every table and scratch
-// buffer is made when the size becomes known, so that each frame of a running robot costs
-// arithmetic only. eval_transform and snap_to_patches (image.h) are the same code for a single use.
+// Sections 1 to 3 of spec/preprocessing.md for the frames of one camera: every table is made when
+// the size becomes known, so that each frame of a running robot costs arithmetic only. A frame is
+// made in bands of rows that depend on nothing but the frame, for as many threads as there are.
+// eval_transform and snap_to_patches (image.h) are the same code for a single use.
 #pragma once
 
 #include "preprocess/image/image.h"
 
 #include "sinew/result.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 namespace sinew::preprocess {
 
 class Resizer;
+struct RowKernels;
 
 class FrameTransform {
  public:
-  // Fails as transform_sizes does, and with kOutOfMemory.
-  static Result<FrameTransform> create(Size frame, int64_t shortest_edge, double crop_fraction);
+  // `bands`: wanted, for all threads to have one; there are as many as make sense. Fails as
+  // transform_sizes does, and with kOutOfMemory.
+  static Result<FrameTransform> create(Size frame, int64_t shortest_edge, double crop_fraction,
+                                       int64_t bands = 1);
+  // With other inner loops than the fastest, for tests.
+  static Result<FrameTransform> create(Size frame, int64_t shortest_edge, double crop_fraction,
+                                       int64_t bands, const RowKernels& kernels);
 
   FrameTransform(FrameTransform&&) noexcept;
   FrameTransform& operator=(FrameTransform&&) noexcept;
@@ -27,26 +34,32 @@ class FrameTransform {
 
   const TransformSizes& sizes() const { return sizes_; }
 
-  // frame: u8 [frame.height, frame.width, 3] of the size given to create().
-  // dst: u8 [sizes().snapped.height, sizes().snapped.width, 3]. Allocates nothing.
-  void run(const ImageRef& frame, std::span<uint8_t> dst);
+  int64_t bands() const { return bands_; }
 
-  // Section 1 alone; the result is transformed(). Allocates nothing.
-  void run_eval(const ImageRef& frame);
+  // Memory that a call below needs, a multiple of 64 and aligned to it; calls at a time need their
+  // own.
+  size_t scratch_bytes() const { return scratch_bytes_; }
 
-  // u8 [sizes().transformed.height, sizes().transformed.width, 3] of the last run; until then zero.
-  std::span<const uint8_t> transformed() const { return transformed_; }
+  // The functions below make band `band` of a result from frame, u8 [frame.height, frame.width, 3]
+  // of the size given to create(), and write nothing else of it. They allocate nothing.
+
+  // Sections 1 and 2: u8 [snapped.height, snapped.width, 3].
+  void snap(const ImageRef& frame, int64_t band, std::span<uint8_t> dst, std::byte* scratch) const;
+
+  // And 3: f32 [3, snapped.height, snapped.width].
+  void normalize(const ImageRef& frame, int64_t band, std::span<float> dst,
+                 std::byte* scratch) const;
 
  private:
-  FrameTransform(Size frame, const TransformSizes& sizes);
+  FrameTransform(Size frame, const TransformSizes& sizes, int64_t bands, const RowKernels& kernels);
+
+  struct Steps;
 
   Size frame_;
   TransformSizes sizes_;
-  std::unique_ptr<Resizer> resize_;   // A1; null if it changes nothing
-  std::unique_ptr<Resizer> enlarge_;  // A2 and A3
-  std::unique_ptr<Resizer> snap_;
-  std::vector<uint8_t> resized_;
-  std::vector<uint8_t> transformed_;
+  int64_t bands_;
+  size_t scratch_bytes_ = 0;
+  std::unique_ptr<const Steps> steps_;
 };
 
 }  // namespace sinew::preprocess

@@ -10,8 +10,8 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
-#include <vector>
 
 namespace sinew::preprocess {
 namespace {
@@ -37,48 +37,55 @@ struct Axis {
   }
 };
 
-// Round half to even and saturate. Adding and taking away 1.5 * 2^23 leaves no fraction bits, so
-// the adder rounds as rint does, and unlike rint the compiler can vectorise it. |value| < 2^22.
-uint8_t round_to_byte(float value) {
-  constexpr float kNoFraction = 12582912.0F;
-  return clamp_to_byte(static_cast<int32_t>((value + kNoFraction) - kNoFraction));
-}
-
 // Half the size on both axes: the rounded mean of four pixels.
 class HalveBoth final : public Resizer {
  public:
-  explicit HalveBoth(Size to) : to_(to) {}
+  explicit HalveBoth(Range columns) : columns_(columns) {}
 
-  void run(const PixelRows& src, uint8_t* dst) override {
-    for (int64_t y = 0; y < to_.height; ++y) {
-      const uint8_t* upper = src.row(2 * y);
-      const uint8_t* lower = src.row(2 * y + 1);
-      for (int64_t x = 0; x < to_.width; ++x) {
+  Range source_rows(Range rows) const override { return {2 * rows.begin, 2 * rows.end}; }
+
+  size_t scratch_bytes(int64_t /*rows*/) const override { return 0; }
+
+  void run(const PixelRows& src, Range rows, const PixelSink& dst,
+           std::byte* /*scratch*/) const override {
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
+      const uint8_t* upper = src.row(2 * y) + 2 * columns_.begin * kChannels;
+      const uint8_t* lower = src.row(2 * y + 1) + 2 * columns_.begin * kChannels;
+      uint8_t* out = dst.row(y);
+      for (int64_t x = 0; x < columns_.count(); ++x) {
         for (int64_t c = 0; c < kChannels; ++c) {
           const int64_t left = 2 * x * kChannels + c;
           const int64_t right = left + kChannels;
           const int32_t sum = upper[left] + upper[right] + lower[left] + lower[right];
-          *dst++ = static_cast<uint8_t>((sum + 2) >> 2);
+          *out++ = static_cast<uint8_t>((sum + 2) >> 2);
         }
       }
     }
   }
 
  private:
-  Size to_;
+  Range columns_;
 };
 
 // Any other pair of integer ratios: the mean of a block.
 class BoxMean final : public Resizer {
  public:
-  BoxMean(const Axis& y, const Axis& x)
-      : to_{y.to, x.to},
+  BoxMean(const Axis& y, const Axis& x, Range columns)
+      : columns_(columns),
         block_{y.ratio(), x.ratio()},
         factor_(static_cast<float>(1.0 / static_cast<double>(block_.height * block_.width))) {}
 
-  void run(const PixelRows& src, uint8_t* dst) override {
-    for (int64_t y = 0; y < to_.height; ++y) {
-      for (int64_t x = 0; x < to_.width; ++x) {
+  Range source_rows(Range rows) const override {
+    return {rows.begin * block_.height, rows.end * block_.height};
+  }
+
+  size_t scratch_bytes(int64_t /*rows*/) const override { return 0; }
+
+  void run(const PixelRows& src, Range rows, const PixelSink& dst,
+           std::byte* /*scratch*/) const override {
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
+      uint8_t* out = dst.row(y);
+      for (int64_t x = columns_.begin; x < columns_.end; ++x) {
         std::array<int64_t, kChannels> sum{};
         for (int64_t by = 0; by < block_.height; ++by) {
           const uint8_t* p = src.row(y * block_.height + by) + x * block_.width * kChannels;
@@ -89,14 +96,14 @@ class BoxMean final : public Resizer {
           }
         }
         for (const int64_t s : sum) {
-          *dst++ = round_to_byte(static_cast<float>(s) * factor_);
+          *out++ = round_to_byte(static_cast<float>(s) * factor_);
         }
       }
     }
   }
 
  private:
-  Size to_;
+  Range columns_;
   Size block_;
   float factor_;
 };
@@ -131,189 +138,177 @@ WindowTable<float> cover(const Axis& axis) {
 // definition.
 class WeightedMean final : public Resizer {
  public:
-  WeightedMean(const Axis& y, const Axis& x)
-      : row_values_(x.to * kChannels),
-        rows_(cover(y)),
-        columns_(cover(x)),
-        narrow_(static_cast<size_t>(row_values_)),
-        sum_(static_cast<size_t>(row_values_)) {}
+  WeightedMean(const Axis& y, const Axis& x, Range columns, const RowKernels& kernels)
+      : kernels_(kernels), rows_(cover(y)) {
+    WindowTable<float> table = cover(x);
+    table.keep(columns.begin, columns.count());
+    columns_ = make_pass(std::move(table), x.from, kernels);
+    row_floats_ = columns_.values() + kRowPadding;
+  }
 
-  void run(const PixelRows& src, uint8_t* dst) override {
-    int64_t narrowed = -1;  // the source row that narrow_ holds: neighbours often share one
-    for (const auto& row : rows_.windows) {
-      int64_t y = row.first;
-      for (const float share : rows_.weights_of(row)) {
-        if (y != narrowed) {
-          narrow(src.row(y));
-          narrowed = y;
+  Range source_rows(Range rows) const override { return source_range(rows_, rows); }
+
+  size_t scratch_bytes(int64_t /*rows*/) const override {
+    return (kMeanRows + 1) * whole_lines(static_cast<size_t>(row_floats_) * sizeof(float)) +
+           columns_.scratch_bytes();
+  }
+
+  void run(const PixelRows& src, Range rows, const PixelSink& dst,
+           std::byte* scratch) const override {
+    ScratchPieces pieces(scratch);
+    Narrowed narrowed;
+    for (float*& row : narrowed.rows) {
+      row = pieces.take<float>(row_floats_);
+    }
+    narrowed.source.fill(-1);
+    auto* sum = pieces.take<float>(row_floats_);
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
+      const auto& window = rows_.windows[static_cast<size_t>(y)];
+      const auto shares = rows_.weights_of(window);
+      const float* before = nullptr;
+      for (size_t done = 0; done < shares.size(); done += kMeanRows) {
+        const size_t count = std::min<size_t>(kMeanRows, shares.size() - done);
+        const bool is_last = done + count == shares.size();
+        const int64_t first = window.first + static_cast<int64_t>(done);
+        std::array<const float*, kMeanRows> group{};
+        for (size_t i = 0; i < count; ++i) {
+          group[i] = narrow(src, first + static_cast<int64_t>(i), narrowed, pieces.rest());
         }
-        add(share, y == row.first);
-        ++y;
+        kernels_.mean({.rows = std::span(group).first(count),
+                       .shares = shares.data() + done,
+                       .before = before,
+                       .values = columns_.values(),
+                       .sum = is_last ? nullptr : sum,
+                       .dst = dst.row(y)});
+        before = sum;
       }
-      for (int64_t i = 0; i < row_values_; ++i) {
-        dst[i] = round_to_byte(sum_[static_cast<size_t>(i)]);
-      }
-      dst += row_values_;
     }
   }
 
  private:
-  void narrow(const uint8_t* src) {
-    float* out = narrow_.data();
-    for (const auto& column : columns_.windows) {
-      const uint8_t* p = src + column.first * kChannels;
-      float r = 0;
-      float g = 0;
-      float b = 0;
-      for (const float share : columns_.weights_of(column)) {
-        r += static_cast<float>(p[0]) * share;
-        g += static_cast<float>(p[1]) * share;
-        b += static_cast<float>(p[2]) * share;
-        p += kChannels;
-      }
-      out[0] = r;
-      out[1] = g;
-      out[2] = b;
-      out += kChannels;
+  // The source rows narrowed last: neighbours often share one.
+  struct Narrowed {
+    std::array<float*, kMeanRows> rows{};
+    std::array<int64_t, kMeanRows> source{};
+  };
+
+  const float* narrow(const PixelRows& src, int64_t y, Narrowed& narrowed,
+                      std::byte* scratch) const {
+    const auto slot = static_cast<size_t>(y % kMeanRows);
+    if (narrowed.source[slot] != y) {
+      columns_.kernels->narrow(columns_.columns, src.row(y), narrowed.rows[slot], scratch);
+      narrowed.source[slot] = y;
     }
+    return narrowed.rows[slot];
   }
 
-  void add(float share, bool first) {
-    const float* in = narrow_.data();
-    float* sum = sum_.data();
-    if (first) {
-      for (int64_t i = 0; i < row_values_; ++i) {
-        sum[i] = share * in[i];
-      }
-    } else {
-      for (int64_t i = 0; i < row_values_; ++i) {
-        sum[i] += share * in[i];
-      }
-    }
-  }
-
-  int64_t row_values_;
+  const RowKernels& kernels_;
   WindowTable<float> rows_;
-  WindowTable<float> columns_;
-  std::vector<float> narrow_;  // [to.width, 3] one source row, narrowed
-  std::vector<float> sum_;     // [to.width, 3]
+  ColumnPass<float> columns_;
+  int64_t row_floats_ = 0;
 };
 
-// Section 1.2: two neighbours and their weights in units of 2^-11.
-struct LinearTap {
-  int64_t near = 0;
-  int64_t far = 0;
-  int32_t near_weight = 0;
-  int32_t far_weight = 0;
-};
-
-std::vector<LinearTap> linear_taps(const Axis& axis) {
+// Section 1.2: two neighbours, or the last pixel alone, and their weights in units of 2^-11.
+WindowTable<int32_t> linear_windows(const Axis& axis) {
   constexpr float kUnit = 2048.0F;
-  std::vector<LinearTap> taps(static_cast<size_t>(axis.to));
+  WindowTable<int32_t> table;
   for (int64_t d = 0; d < axis.to; ++d) {
     const double position = static_cast<double>(d);
     auto near = static_cast<int64_t>(std::floor(position * axis.scale));
     auto fraction =
         static_cast<float>((position + 1.0) - (static_cast<double>(near) + 1.0) * axis.inverse);
     fraction = fraction <= 0.0F ? 0.0F : fraction - std::floor(fraction);
-    if (near >= axis.from - 1) {
+    const bool is_last = near >= axis.from - 1;
+    if (is_last) {
       near = axis.from - 1;
       fraction = 0.0F;
     }
-    taps[static_cast<size_t>(d)] = {near, std::min(near + 1, axis.from - 1),
-                                    static_cast<int32_t>(std::lrint((1.0F - fraction) * kUnit)),
-                                    static_cast<int32_t>(std::lrint(fraction * kUnit))};
+    table.open(near);
+    table.weights.push_back(static_cast<int32_t>(std::lrint((1.0F - fraction) * kUnit)));
+    if (!is_last) {
+      table.weights.push_back(static_cast<int32_t>(std::lrint(fraction * kUnit)));
+    }
+    table.close();
   }
-  return taps;
+  return table;
 }
 
 // Section 1.2: at least one axis grows.
 class Linear final : public Resizer {
  public:
-  Linear(const Axis& y, const Axis& x)
-      : row_values_(x.to * kChannels),
-        rows_(linear_taps(y)),
-        columns_(linear_taps(x)),
-        near_(static_cast<size_t>(row_values_)),
-        far_(static_cast<size_t>(row_values_)) {}
+  Linear(const Axis& y, const Axis& x, Range columns, const RowKernels& kernels)
+      : kernels_(kernels), rows_(linear_windows(y)) {
+    WindowTable<int32_t> table = linear_windows(x);
+    table.keep(columns.begin, columns.count());
+    columns_ = make_pass(std::move(table), x.from, StepKind::kTaps16, kernels);
+    row_words_ = columns_.values() + kRowPadding;
+  }
 
-  void run(const PixelRows& src, uint8_t* dst) override {
-    int64_t near_row = -1;  // the source rows that near_ and far_ hold
-    int64_t far_row = -1;
-    for (const LinearTap& tap : rows_) {
-      if (near_row != tap.near) {
-        if (far_row == tap.near) {
-          near_.swap(far_);
-          std::swap(near_row, far_row);
-        } else {
-          stretch(src.row(tap.near), near_.data());
-          near_row = tap.near;
+  Range source_rows(Range rows) const override { return source_range(rows_, rows); }
+
+  size_t scratch_bytes(int64_t /*rows*/) const override {
+    return 2 * whole_lines(static_cast<size_t>(row_words_) * sizeof(int16_t)) +
+           columns_.scratch_bytes();
+  }
+
+  void run(const PixelRows& src, Range rows, const PixelSink& dst,
+           std::byte* scratch) const override {
+    ScratchPieces pieces(scratch);
+    // A source row in units of 2^-7; neighbours are in different places.
+    const std::array<int16_t*, 2> stretched = {pieces.take<int16_t>(row_words_),
+                                               pieces.take<int16_t>(row_words_)};
+    std::array<int64_t, 2> source = {-1, -1};
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
+      const auto& window = rows_.windows[static_cast<size_t>(y)];
+      const auto weights = rows_.weights_of(window);
+      for (int64_t row = window.first; row < window.end(); ++row) {
+        const auto slot = static_cast<size_t>(row % 2);
+        if (source[slot] != row) {
+          columns_.kernels->stretch(columns_.columns, src.row(row), stretched[slot], pieces.rest());
+          source[slot] = row;
         }
       }
-      if (far_row != tap.far) {
-        stretch(src.row(tap.far), far_.data());
-        far_row = tap.far;
-      }
-      blend(tap, dst);
-      dst += row_values_;
+      const int16_t* near = stretched[static_cast<size_t>(window.first % 2)];
+      const int16_t* far = stretched[static_cast<size_t>((window.end() - 1) % 2)];
+      const std::array<int32_t, 2> both = {weights.front(), weights.size() > 1 ? weights[1] : 0};
+      kernels_.blend(near, far, both, columns_.values(), dst.row(y));
     }
   }
 
  private:
-  void stretch(const uint8_t* src, int32_t* out) const {
-    for (const LinearTap& tap : columns_) {
-      const uint8_t* a = src + tap.near * kChannels;
-      const uint8_t* b = src + tap.far * kChannels;
-      for (int64_t c = 0; c < kChannels; ++c) {
-        out[c] = a[c] * tap.near_weight + b[c] * tap.far_weight;
-      }
-      out += kChannels;
-    }
-  }
-
-  void blend(const LinearTap& tap, uint8_t* dst) const {
-    const int32_t* near = near_.data();
-    const int32_t* far = far_.data();
-    for (int64_t i = 0; i < row_values_; ++i) {
-      const int32_t a = (tap.near_weight * (near[i] >> 4)) >> 16;
-      const int32_t b = (tap.far_weight * (far[i] >> 4)) >> 16;
-      dst[i] = clamp_to_byte((a + b + 2) >> 2);
-    }
-  }
-
-  int64_t row_values_;
-  std::vector<LinearTap> rows_;
-  std::vector<LinearTap> columns_;
-  std::vector<int32_t> near_;  // [to.width, 3] a source row, stretched, in units of 2^-11
-  std::vector<int32_t> far_;
+  const RowKernels& kernels_;
+  WindowTable<int32_t> rows_;
+  ColumnPass<int32_t> columns_;
+  int64_t row_words_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Resizer> make_area_resizer(Size from, Size to) {
+std::unique_ptr<Resizer> make_area_resizer(Size from, Size to, Range columns,
+                                           const RowKernels& kernels) {
   SINEW_CHECK(from.height > 0 && from.width > 0 && to.height > 0 && to.width > 0);
+  SINEW_CHECK(columns.begin >= 0 && columns.count() > 0 && columns.end <= to.width);
   if (from == to) {
-    return make_copy(to);
+    return make_copy(columns);
   }
   const Axis y(from.height, to.height);
   const Axis x(from.width, to.width);
   if (y.scale < 1.0 || x.scale < 1.0) {
-    return std::make_unique<Linear>(y, x);
+    return std::make_unique<Linear>(y, x, columns, kernels);
   }
   if (!y.has_integer_ratio() || !x.has_integer_ratio()) {
-    return std::make_unique<WeightedMean>(y, x);
+    return std::make_unique<WeightedMean>(y, x, columns, kernels);
   }
   if (y.ratio() == 2 && x.ratio() == 2) {
-    return std::make_unique<HalveBoth>(to);
+    return std::make_unique<HalveBoth>(columns);
   }
-  return std::make_unique<BoxMean>(y, x);
+  return std::make_unique<BoxMean>(y, x, columns);
 }
 
 Image resize_area(const ImageRef& src, int64_t height, int64_t width) {
-  const auto resizer = make_area_resizer({src.height, src.width}, {height, width});
-  Image out{height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * kChannels))};
-  resizer->run(PixelRows(src), out.pixels.data());
-  return out;
+  const Size to{height, width};
+  return resize(
+      src, to, *make_area_resizer({src.height, src.width}, to, {0, width}, *row_kernels().front()));
 }
 
 }  // namespace sinew::preprocess

@@ -13,9 +13,6 @@
 namespace sinew::preprocess {
 namespace {
 
-constexpr int kFractionBits = 22;
-constexpr int32_t kHalf = 1 << (kFractionBits - 1);
-
 double cubic(double x) {
   constexpr double kA = -0.5;
   x = std::abs(x);
@@ -29,7 +26,7 @@ double cubic(double x) {
 }
 
 int32_t to_fixed(double weight) {
-  constexpr double kUnit = 1 << kFractionBits;
+  constexpr double kUnit = 1 << kFilterBits;
   return static_cast<int32_t>(weight < 0 ? -0.5 + weight * kUnit : 0.5 + weight * kUnit);
 }
 
@@ -64,104 +61,100 @@ WindowTable<int32_t> filter_windows(int64_t from, int64_t to) {
 // products leaves 32 bits.
 class Bicubic final : public Resizer {
  public:
-  Bicubic(Size from, Size to)
-      : from_(from),
-        to_(to),
+  Bicubic(Size from, Size to, const RowKernels& kernels)
+      : kernels_(kernels),
         keeps_width_(from.width == to.width),
-        keeps_height_(from.height == to.height) {
+        keeps_height_(from.height == to.height),
+        row_values_(to.width * kChannels) {
     if (!keeps_width_) {
-      columns_ = filter_windows(from.width, to.width);
+      columns_ =
+          make_pass(filter_windows(from.width, to.width), from.width, StepKind::kTaps8, kernels);
     }
     if (!keeps_height_) {
       rows_ = filter_windows(from.height, to.height);
     }
-    if (!keeps_width_ && !keeps_height_) {
-      between_.resize(static_cast<size_t>(from.height * to.width * kChannels));
+  }
+
+  Range source_rows(Range rows) const override {
+    return keeps_height_ ? rows : source_range(rows_, rows);
+  }
+
+  size_t scratch_bytes(int64_t rows) const override {
+    if (keeps_width_) {
+      return 0;
     }
-    if (!keeps_height_) {
-      sum_.resize(static_cast<size_t>(to.width * kChannels));
-    }
+    return columns_.scratch_bytes() +
+           (keeps_height_ ? 0 : static_cast<size_t>(between_rows(rows) * between_row_bytes()));
   }
 
   // Horizontal first, always; an axis that does not change is not filtered.
-  void run(const PixelRows& src, uint8_t* dst) override {
+  void run(const PixelRows& src, Range rows, const PixelSink& dst,
+           std::byte* scratch) const override {
     if (keeps_height_) {
-      run_horizontal(src, dst);
+      run_horizontal(src, rows, dst, scratch);
     } else if (keeps_width_) {
-      run_vertical(src, dst);
+      run_vertical(src, rows, dst);
     } else {
-      run_horizontal(src, between_.data());
-      run_vertical(PixelRows(between_.data(), to_.width * kChannels), dst);
+      const Range sources = source_rows(rows);
+      ScratchPieces pieces(scratch);
+      auto* between = pieces.take<uint8_t>(sources.count() * between_row_bytes());
+      run_horizontal(src, sources, {between, between_row_bytes(), sources.begin}, pieces.rest());
+      run_vertical({between, between_row_bytes(), sources.begin}, rows, dst);
     }
   }
 
  private:
-  void run_horizontal(const PixelRows& src, uint8_t* dst) const {
-    for (int64_t y = 0; y < from_.height; ++y) {
-      const uint8_t* row = src.row(y);
-      for (const auto& window : columns_.windows) {
-        const uint8_t* p = row + window.first * kChannels;
-        int32_t r = kHalf;
-        int32_t g = kHalf;
-        int32_t b = kHalf;
-        for (const int32_t weight : columns_.weights_of(window)) {
-          r += p[0] * weight;
-          g += p[1] * weight;
-          b += p[2] * weight;
-          p += kChannels;
-        }
-        dst[0] = clamp_to_byte(r >> kFractionBits);
-        dst[1] = clamp_to_byte(g >> kFractionBits);
-        dst[2] = clamp_to_byte(b >> kFractionBits);
-        dst += kChannels;
-      }
+  int64_t between_row_bytes() const {
+    return static_cast<int64_t>(whole_lines(static_cast<size_t>(row_values_)));
+  }
+
+  // The most source rows that `rows` neighbouring rows need.
+  int64_t between_rows(int64_t rows) const {
+    const int64_t last = std::ssize(rows_.windows) - rows;
+    int64_t most = 0;
+    for (int64_t y = 0; y <= last; ++y) {
+      most = std::max(most, source_rows({y, y + rows}).count());
+    }
+    return most;
+  }
+
+  void run_horizontal(const PixelRows& src, Range rows, const PixelSink& dst,
+                      std::byte* scratch) const {
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
+      columns_.kernels->filter_columns(columns_.columns, src.row(y), dst.row(y), scratch);
     }
   }
 
-  void run_vertical(const PixelRows& src, uint8_t* dst) {
-    const int64_t row_values = to_.width * kChannels;
-    int32_t* sum = sum_.data();
-    for (const auto& window : rows_.windows) {
-      std::fill(sum_.begin(), sum_.end(), kHalf);
-      int64_t y = window.first;
-      for (const int32_t weight : rows_.weights_of(window)) {
-        const uint8_t* row = src.row(y++);
-        for (int64_t i = 0; i < row_values; ++i) {
-          sum[i] += row[i] * weight;
-        }
-      }
-      for (int64_t i = 0; i < row_values; ++i) {
-        dst[i] = clamp_to_byte(sum[i] >> kFractionBits);
-      }
-      dst += row_values;
+  void run_vertical(const PixelRows& src, Range rows, const PixelSink& dst) const {
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
+      const auto& window = rows_.windows[static_cast<size_t>(y)];
+      kernels_.filter_rows({src.row(window.first), src.row_bytes}, rows_.weights_of(window),
+                           row_values_, dst.row(y));
     }
   }
 
-  Size from_;
-  Size to_;
+  const RowKernels& kernels_;
   bool keeps_width_;
   bool keeps_height_;
-  WindowTable<int32_t> columns_;  // empty if the width stays
-  WindowTable<int32_t> rows_;     // empty if the height stays
-  std::vector<uint8_t> between_;  // [from.height, to.width, 3]
-  std::vector<int32_t> sum_;      // [to.width, 3]
+  int64_t row_values_;
+  ColumnPass<int32_t> columns_;  // empty if the width stays
+  WindowTable<int32_t> rows_;    // empty if the height stays
 };
 
 }  // namespace
 
-std::unique_ptr<Resizer> make_bicubic_resizer(Size from, Size to) {
+std::unique_ptr<Resizer> make_bicubic_resizer(Size from, Size to, const RowKernels& kernels) {
   SINEW_CHECK(from.height > 0 && from.width > 0 && to.height > 0 && to.width > 0);
   if (from == to) {
-    return make_copy(to);
+    return make_copy({0, to.width});
   }
-  return std::make_unique<Bicubic>(from, to);
+  return std::make_unique<Bicubic>(from, to, kernels);
 }
 
 Image resize_bicubic(const ImageRef& src, int64_t height, int64_t width) {
-  const auto resizer = make_bicubic_resizer({src.height, src.width}, {height, width});
-  Image out{height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * kChannels))};
-  resizer->run(PixelRows(src), out.pixels.data());
-  return out;
+  const Size to{height, width};
+  return resize(src, to,
+                *make_bicubic_resizer({src.height, src.width}, to, *row_kernels().front()));
 }
 
 }  // namespace sinew::preprocess

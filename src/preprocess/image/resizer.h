@@ -1,33 +1,38 @@
-// The common face of the two resizing algorithms: all tables and scratch are made once for a pair
-// of sizes, so that resizing the frames of a running robot allocates nothing. Private to this
-// folder.
+// The common face of the resizing algorithms: all tables are made once for a pair of sizes, so that
+// resizing the frames of a running robot allocates nothing; rows of the result can be made apart,
+// by several threads. Private to this folder.
 #pragma once
 
 #include "preprocess/image/image.h"
+#include "preprocess/image/row_kernels.h"
+#include "preprocess/image/row_tables.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <vector>
 
 namespace sinew::preprocess {
 
-// Channels of every image here.
-inline constexpr int64_t kChannels = 3;
+// Rows or columns [begin, end).
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
 
-// Rows of u8 RGB pixels, `row_bytes` apart: a whole image or a window of one.
-struct PixelRows {
-  const uint8_t* pixels = nullptr;
-  int64_t row_bytes = 0;
-
-  PixelRows(const uint8_t* p, int64_t row) : pixels(p), row_bytes(row) {}
-
-  explicit PixelRows(const ImageRef& image)
-      : pixels(image.pixels), row_bytes(image.width * kChannels) {}
-
-  const uint8_t* row(int64_t y) const { return pixels + y * row_bytes; }
+  int64_t count() const { return end - begin; }
 };
+
+// Rows of u8 RGB pixels, `row_bytes` apart: a whole image or a window of one, from row `first` on.
+template <class Byte>
+struct RowsOf {
+  Byte* pixels = nullptr;
+  int64_t row_bytes = 0;
+  int64_t first = 0;
+
+  Byte* row(int64_t y) const { return pixels + (y - first) * row_bytes; }
+};
+
+using PixelRows = RowsOf<const uint8_t>;
+using PixelSink = RowsOf<uint8_t>;
 
 class Resizer {
  public:
@@ -36,42 +41,77 @@ class Resizer {
   Resizer& operator=(const Resizer&) = delete;
   virtual ~Resizer() = default;
 
-  // src [from.height, from.width, 3] -> dst [to.height, to.width, 3], dense; they may not overlap.
-  virtual void run(const PixelRows& src, uint8_t* dst) = 0;
+  // Rows of the source that these rows of the result are made of.
+  virtual Range source_rows(Range rows) const = 0;
+
+  // What `run` needs besides for up to `rows` rows.
+  virtual size_t scratch_bytes(int64_t rows) const = 0;
+
+  // Makes the rows `rows` of the result, for which src has source_rows(rows). Scratch is aligned to
+  // kLineBytes. Threads may run at a time, each with its own scratch.
+  virtual void run(const PixelRows& src, Range rows, const PixelSink& dst,
+                   std::byte* scratch) const = 0;
 };
 
 // Sides must be 1 to 2^24. Equal sizes give a plain copy. May throw std::bad_alloc.
-std::unique_ptr<Resizer> make_area_resizer(Size from, Size to);     // section 1.1 and 1.2
-std::unique_ptr<Resizer> make_bicubic_resizer(Size from, Size to);  // section 2.1
+// Of the result only these columns are made; dst begins with the first of them.
+std::unique_ptr<Resizer> make_area_resizer(Size from, Size to, Range columns,
+                                           const RowKernels& kernels);  // section 1.1 and 1.2
+std::unique_ptr<Resizer> make_bicubic_resizer(Size from, Size to,
+                                              const RowKernels& kernels);  // section 2.1
 
 // The copy that both fall back to.
-std::unique_ptr<Resizer> make_copy(Size size);
+std::unique_ptr<Resizer> make_copy(Range columns);
 
-// For each destination index of one axis: the consecutive source pixels it is made of, with
-// weights.
-template <class Weight>
-struct WindowTable {
-  struct Window {
-    int64_t first = 0;  // source index of the first weight
-    size_t begin = 0;   // its place in `weights`
-    size_t count = 0;
-  };
+// The whole result of a resizer whose columns are all there. May throw std::bad_alloc.
+Image resize(const ImageRef& src, Size to, const Resizer& resizer);
 
-  std::vector<Window> windows{};
-  std::vector<Weight> weights{};
+// Scratch is handed out in pieces of whole lines.
+inline size_t whole_lines(size_t bytes) {
+  return (bytes + kLineBytes - 1) / kLineBytes * kLineBytes;
+}
 
-  // Weights pushed after this belong to the new window, until close().
-  void open(int64_t first) { windows.push_back({first, weights.size(), 0}); }
+// Hands out aligned pieces of memory.
+class ScratchPieces {
+ public:
+  explicit ScratchPieces(std::byte* memory) : next_(memory) {}
 
-  void close() { windows.back().count = weights.size() - windows.back().begin; }
-
-  std::span<const Weight> weights_of(const Window& window) const {
-    return std::span(weights).subspan(window.begin, window.count);
+  template <class T>
+  T* take(int64_t count) {
+    auto* piece = reinterpret_cast<T*>(next_);
+    next_ += whole_lines(static_cast<size_t>(count) * sizeof(T));
+    return piece;
   }
+
+  std::byte* rest() const { return next_; }
+
+ private:
+  std::byte* next_;
 };
 
-inline uint8_t clamp_to_byte(int32_t value) {
-  return static_cast<uint8_t>(value < 0 ? 0 : (value > 255 ? 255 : value));
+// The horizontal half of a resize: columns as `kernels` reads them, or where blocks do not fit as
+// others do.
+template <class Weight>
+struct ColumnPass {
+  Columns<Weight> columns;
+  const RowKernels* kernels = nullptr;
+
+  // Bytes of scratch that one row takes.
+  size_t scratch_bytes() const { return RowKernels::scratch_bytes(columns); }
+
+  int64_t values() const { return columns.values(); }
+};
+
+ColumnPass<float> make_pass(WindowTable<float> table, int64_t source_width,
+                            const RowKernels& kernels);
+ColumnPass<int32_t> make_pass(WindowTable<int32_t> table, int64_t source_width, StepKind kind,
+                              const RowKernels& kernels);
+
+// Source rows of destination rows, by the windows of the vertical axis.
+template <class Weight>
+Range source_range(const WindowTable<Weight>& rows, Range range) {
+  return {rows.windows[static_cast<size_t>(range.begin)].first,
+          rows.windows[static_cast<size_t>(range.end - 1)].end()};
 }
 
 }  // namespace sinew::preprocess

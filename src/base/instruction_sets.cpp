@@ -1,4 +1,4 @@
-#include "kernels/cpu/instruction_sets.h"
+#include "base/instruction_sets.h"
 
 #if defined(SINEW_X86_TARGETS)
 #include <cpuid.h>
@@ -6,7 +6,7 @@
 #include <unistd.h>
 #endif
 
-namespace sinew::cpu {
+namespace sinew {
 namespace {
 
 #if defined(SINEW_X86_TARGETS)
@@ -35,9 +35,11 @@ InstructionSets ask() {
   __builtin_cpu_init();
   has.avx2_fma = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
   has.avx512f = __builtin_cpu_supports("avx512f") != 0;
-  has.avx512_bf16 = has.avx512f && __builtin_cpu_supports("avx512bw") != 0 &&
-                    __builtin_cpu_supports("avx512vl") != 0 &&
-                    __builtin_cpu_supports("avx512bf16") != 0;
+  const bool any_lanes = has.avx512f && __builtin_cpu_supports("avx512bw") != 0 &&
+                         __builtin_cpu_supports("avx512vl") != 0;
+  has.avx512_bf16 = any_lanes && __builtin_cpu_supports("avx512bf16") != 0;
+  has.avx512_bytes = any_lanes && __builtin_cpu_supports("avx512vbmi") != 0 &&
+                     __builtin_cpu_supports("avx512vnni") != 0;
   has.amx_bf16 = has.avx512_bf16 && has_amx_bf16() && request_tiles();
 #endif
   return has;
@@ -50,4 +52,4 @@ const InstructionSets& instruction_sets() {
   return available;
 }
 
-}  // namespace sinew::cpu
+}  // namespace sinew

@@ -7,15 +7,16 @@
 #define SINEW_X86_TARGETS 1
 #endif
 
-namespace sinew::cpu {
+namespace sinew {
 
 struct InstructionSets {
   bool avx2_fma = false;
   bool avx512f = false;
-  bool avx512_bf16 = false;  // with avx512f, bw and vl
-  bool amx_bf16 = false;     // and the system gave this process permission for tile registers
+  bool avx512_bf16 = false;   // with avx512f, bw and vl
+  bool avx512_bytes = false;  // vbmi and vnni, with avx512f, bw and vl
+  bool amx_bf16 = false;      // and the system gave this process permission for tile registers
 };
 
 const InstructionSets& instruction_sets();
 
-}  // namespace sinew::cpu
+}  // namespace sinew
