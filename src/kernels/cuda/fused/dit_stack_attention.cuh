@@ -27,9 +27,9 @@ __device__ uint4 Cta<kTiles>::finish_norm(const float (&sum)[8], int s, const fl
 
 template <int kTiles>
 template <int kCount>
-__device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount],
+__device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount], uint32_t tag,
                                           const std::byte* const (&p)[kCount]) {
-  await(v, [&](int i) { return p[i]; });
+  await(v, Older{tag}, [&](int i) { return p[i]; });
 #pragma unroll
   for (float& x : sum) {
     x = 0;
@@ -50,7 +50,8 @@ __device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount],
 }
 
 template <int kTiles>
-__device__ void Cta<kTiles>::take_self(const std::byte* from, const float* vector) const {
+__device__ void Cta<kTiles>::take_self(const std::byte* from, uint32_t tag,
+                                       const float* vector) const {
   constexpr int kRounds = (kRankItems + kConsumers - 1) / kConsumers;
 #pragma unroll
   for (int i = 0; i < kRounds; ++i) {
@@ -66,7 +67,7 @@ __device__ void Cta<kTiles>::take_self(const std::byte* from, const float* vecto
       v[q] = load16(p[q]);
     }
     float sum[8];
-    sum_partials(sum, v, p);
+    sum_partials(sum, v, tag, p);
     const int s = e / 18;
     const int part = e % 18 / 6;
     const int column = e % 6 * 8;
@@ -80,7 +81,8 @@ __device__ void Cta<kTiles>::take_self(const std::byte* from, const float* vecto
 }
 
 template <int kTiles>
-__device__ void Cta<kTiles>::take_cross(const std::byte* from, const float* vector) const {
+__device__ void Cta<kTiles>::take_cross(const std::byte* from, uint32_t tag,
+                                        const float* vector) const {
   const int s = tid / 6;
   const int column = tid % 6 * 8;
   if (s >= tokens) {
@@ -94,7 +96,7 @@ __device__ void Cta<kTiles>::take_cross(const std::byte* from, const float* vect
     v[q] = load16(p[q]);
   }
   float sum[8];
-  sum_partials(sum, v, p);
+  sum_partials(sum, v, tag, p);
   *reinterpret_cast<uint4*>(shared + S::kQuery + s * kQueryRowBytes + column * 2) =
       finish_norm(sum, s, vector, column, kSoftmaxScale);
 }
@@ -262,7 +264,7 @@ __device__ void Cta<kTiles>::merge_chunks(int keys) const {
 }
 
 template <int kTiles>
-__device__ void Cta<kTiles>::out_product(std::byte* to) {
+__device__ void Cta<kTiles>::out_product(std::byte* to, uint32_t tag) {
   float acc[kOutStages][4 * kTiles];
   clear(acc[0]);
   clear(acc[1]);
@@ -284,7 +286,7 @@ __device__ void Cta<kTiles>::out_product(std::byte* to) {
   for (int i = 0; i < kOutStages; ++i) {
     settle(acc[i]);
     release(stage + i);
-    send_to_owners(acc[i], to, kHeads, j,
+    send_to_owners(acc[i], tag, to, kHeads, j,
                    (kSlice * r + kGroupRows * i + 64 * (warp / 4)) / 16 + warp % 4);
   }
   stage += kOutStages;
@@ -295,7 +297,6 @@ template <bool kCross>
 __device__ void Cta<kTiles>::attend(int block) {
   forget();
   constexpr size_t kXHalf = kTokens * kWidth * 2;
-  constexpr size_t kQkvHalf = kHeads * kRanks * kRankItems * 16;
   take_slice(buffer(kSpace.x_attend, block - 1, kXHalf) + r * kTokens * kSlice * 2);
   sync();
   DIT_MARK(*this, 0);
@@ -312,21 +313,18 @@ __device__ void Cta<kTiles>::attend(int block) {
   release(stage - 2);
   release(stage - 1);
   DIT_MARK(*this, 1);
-  std::byte* mine = buffer(kSpace.qkv, block, kQkvHalf) + j * kRanks * kRankItems * 16;
-  std::byte* other = buffer(kSpace.qkv, block + 1, kQkvHalf) + j * kRanks * kRankItems * 16;
+  const uint32_t tag = tag_of(block);
+  std::byte* mine = a.workspace + kSpace.qkv + j * kRanks * kRankItems * 16;
   const int at = r * kRankItems * 16 + (warp / 4 * kHeadDim + warp % 4 * 16) * 2;
   if (warp % 4 < 3) {
-    send(acc, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
+    send(acc, tag, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
   }
   sync();
   barrier_wait(vectors_full(block), block / 2 % 2);
   if (kCross) {
-    take_cross(mine, vectors(block));
+    take_cross(mine, tag, vectors(block));
   } else {
-    take_self(mine, vectors(block));
-  }
-  if (warp % 4 < 3) {
-    empty_qkv(other + at);
+    take_self(mine, tag, vectors(block));
   }
   sync();
   DIT_MARK(*this, 2);
@@ -336,35 +334,17 @@ __device__ void Cta<kTiles>::attend(int block) {
   merge_chunks(keys);
   sync();
   DIT_MARK(*this, 3);
-  constexpr size_t kOutHalf = size_t{kCtas} * kHeads * (kTokens / 4) * kHeadDim * 2;
-  std::byte* out = buffer(kSpace.out, block, kOutHalf);
-  out_product(out);
+  std::byte* out = a.workspace + kSpace.out;
+  out_product(out, tag);
   DIT_MARK(*this, 4);
   if (owns_tile()) {
-    add_sources<kHeads>(out, vectors(block) + kOutBias);
+    add_sources<kHeads>(out, tag, vectors(block) + kOutBias);
   }
   if (warp < kTiles) {
     __syncwarp();
     publish(kSpace.x_feed, kSpace.stats_feed, block, nullptr);
   }
-  if (owns_tile()) {
-    empty_sources<kHeads>(out);
-  }
   DIT_MARK(*this, 5);
-}
-
-template <int kTiles>
-__device__ void Cta<kTiles>::empty_qkv(std::byte* to) const {
-#pragma unroll
-  for (int n = 0; n < kTiles; ++n) {
-#pragma unroll
-    for (int odd = 0; odd < 2; ++odd) {
-      const int s = 8 * n + lane % 4 * 2 + odd;
-      if (s < tokens) {
-        store4(to + s * 3 * kHeadDim * 2 + lane / 4 * 4, kEmpty);
-      }
-    }
-  }
 }
 
 }  // namespace sinew::cuda::dit

@@ -116,6 +116,11 @@ struct Cta {
     return a.workspace + offset + (block & 1) * half_bytes;
   }
 
+  // What marks a block's partial sums: never that of the block before, whose they replace.
+  __device__ static uint32_t tag_of(int block) {
+    return block & 1;
+  }
+
   // Keeps the compiler from computing the addresses of all phases before the loop over blocks, for
   // which there are no registers.
   __device__ void forget() {
@@ -141,7 +146,7 @@ struct Cta {
       v[i] = 8 * i + row < tokens ? load16(p + i * 8 * kSlice * 2) : make_uint4(0, 0, 0, 0);
     }
     std::byte* to = shared + S::kInput + tid % kColumns * kAlongK + row * 16;
-    await(v, [&](int i) { return p + i * 8 * kSlice * 2; });
+    await(v, Empty(), [&](int i) { return p + i * 8 * kSlice * 2; });
 #pragma unroll
     for (int i = 0; i < kTiles; ++i) {
       *reinterpret_cast<uint4*>(to + i * kSliceTileBytes) = v[i];
@@ -176,7 +181,7 @@ struct Cta {
 
   template <int kRounds>
   __device__ void take_stats(StatsParts<kRounds>& q, float2* to) const {
-    await(q.part, [&](int i) { return q.from + (q.first + i * q.step) * kHeads * 8; });
+    await(q.part, Empty(), [&](int i) { return q.from + (q.first + i * q.step) * kHeads * 8; });
     __syncwarp();
 #pragma unroll
     for (int i = 0; i < kRounds; ++i) {
@@ -246,7 +251,8 @@ struct Cta {
   // A lane's sums: rows 2 g, 2 g + 1 of a 16-row tile, tokens 8 n + 2 t and the next; `address` of
   // one of the first eight tokens, `step` bytes to the token eight further.
   template <class Address>
-  __device__ void send(const float (&acc)[4 * kTiles], int step, Address address) const {
+  __device__ void send(const float (&acc)[4 * kTiles], uint32_t tag, int step,
+                       Address address) const {
 #pragma unroll
     for (int odd = 0; odd < 2; ++odd) {
       const int s = lane % 4 * 2 + odd;
@@ -254,7 +260,7 @@ struct Cta {
 #pragma unroll
       for (int n = 0; n < kTiles; ++n) {
         if (8 * n + s < tokens) {
-          store4(to + n * step, pack_partial(acc[4 * n + odd], acc[4 * n + 2 + odd]));
+          store4(to + n * step, pack_partial(acc[4 * n + odd], acc[4 * n + 2 + odd], tag));
         }
       }
     }
@@ -262,28 +268,28 @@ struct Cta {
 
   // fp16 [cta][source][owned token][48] of `sources` at `offset`: rows of 16-row tile `tile` of d
   // go to their owners.
-  __device__ void send_to_owners(const float (&acc)[4 * kTiles], std::byte* to, int sources,
-                                 int source, int tile) const {
+  __device__ void send_to_owners(const float (&acc)[4 * kTiles], uint32_t tag, std::byte* to,
+                                 int sources, int source, int tile) const {
     const int group = tile / 3;
     std::byte* rows =
         to + ((group * kRanks * sources + source) * (kTokens / 4) * kHeadDim + tile % 3 * 16) * 2;
     const int owner_step = sources * (kTokens / 4) * kHeadDim * 2;
-    send(acc, 2 * kHeadDim * 2,
+    send(acc, tag, 2 * kHeadDim * 2,
          [&](int s) { return rows + s % kRanks * owner_step + s / kRanks * (kHeadDim * 2); });
   }
 
   // --- the residual tile: adds the sources' sums, hands the result on
   template <int kSources>
-  __device__ void add_sources(std::byte* from, const float* bias) {
+  __device__ void add_sources(const std::byte* from, uint32_t tag, const float* bias) {
     const int row = tid % 16 * 4;
-    std::byte* p = from + ((cta * kSources * (kTokens / 4) + tid / 16) * kHeadDim + row) * 2;
+    const std::byte* p = from + ((cta * kSources * (kTokens / 4) + tid / 16) * kHeadDim + row) * 2;
     constexpr size_t kStep = kTokens / 4 * kHeadDim * 2;
     uint2 v[kSources];
 #pragma unroll
     for (int i = 0; i < kSources; ++i) {
       v[i] = load8(p + i * kStep);
     }
-    await(v, [&](int i) { return p + i * kStep; });
+    await(v, Older{tag}, [&](int i) { return p + i * kStep; });
     float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll
     for (int i = 0; i < kSources; ++i) {
@@ -292,17 +298,6 @@ struct Cta {
     const float4 b = *reinterpret_cast<const float4*>(bias + row);
     residual.x += sum.x / kPartialScale + b.x, residual.y += sum.y / kPartialScale + b.y;
     residual.z += sum.z / kPartialScale + b.z, residual.w += sum.w / kPartialScale + b.w;
-  }
-
-  // For the block after the next; behind what others wait for.
-  template <int kSources>
-  __device__ void empty_sources(std::byte* from) const {
-    std::byte* p =
-        from + ((cta * kSources * (kTokens / 4) + tid / 16) * kHeadDim + tid % 16 * 4) * 2;
-#pragma unroll
-    for (int i = 0; i < kSources; ++i) {
-      store8(p + i * (kTokens / 4 * kHeadDim * 2), make_uint2(kEmpty, kEmpty));
-    }
   }
 
   __device__ bool owns_tile() const {
@@ -343,25 +338,24 @@ struct Cta {
   __device__ uint4 finish_norm(const float (&sum)[8], int s, const float* vector, int column,
                                float scale) const;
   template <int kCount>
-  __device__ static void sum_partials(float (&sum)[8], uint4 (&v)[kCount],
+  __device__ static void sum_partials(float (&sum)[8], uint4 (&v)[kCount], uint32_t tag,
                                       const std::byte* const (&p)[kCount]);
   // fp16 [rank][token][3][48]: 16-byte items of all ranks, those of a rank kRankItems apart.
   static constexpr int kRankItems = kTokens * 18;
-  __device__ void take_self(const std::byte* from, const float* vector) const;
-  __device__ void take_cross(const std::byte* from, const float* vector) const;
+  __device__ void take_self(const std::byte* from, uint32_t tag, const float* vector) const;
+  __device__ void take_cross(const std::byte* from, uint32_t tag, const float* vector) const;
   template <bool kCross>
   __device__ void attend_chunks(int keys);
   template <int kOwn>
   __device__ void store_chunks(const float (&out)[kOwn][3][4], const float (&top)[kOwn][2],
                                const float (&sum)[kOwn][2]) const;
   __device__ void merge_chunks(int keys) const;
-  __device__ void out_product(std::byte* to);
+  __device__ void out_product(std::byte* to, uint32_t tag);
   template <bool kCross>
   __device__ void attend(int block);
-  __device__ void empty_qkv(std::byte* to) const;
 
   // --- feed forward, the loop over blocks, the producer (dit_stack_kernel.cuh)
-  __device__ void finish_up(std::byte* from, int block) const;
+  __device__ void finish_up(const std::byte* from, int block) const;
   __device__ void up(int block);
   __device__ void down(int block);
   __device__ float4* residual_at(float* x) const;

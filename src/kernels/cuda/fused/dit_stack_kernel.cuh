@@ -6,12 +6,13 @@
 //   down    hidden slice -> 192 rows; the owner of a residual tile sums the 16 slices
 // CTA (j, r) owns the residual of rows 48 j .. 48 j + 47 of tokens r, r + 4, ...: f32 in registers.
 //
-// There is no grid barrier. Every exchanged word is its own flag: buffers hold kEmpty until the
-// value is written, readers load until it is there. Each buffer exists twice and blocks alternate.
-// A buffer with one reader is emptied by it; one with several by its writer a block later, when
-// what the writer has received proves that every CTA is past reading it (any output of a block
-// depends on all CTAs' outputs of the block before). Between a word's emptying and its next use
-// lies one whole block. All sums have a fixed order: results do not depend on timing.
+// There is no grid barrier. Every exchanged word is its own flag; readers load until it is there.
+//   Partial sums carry a tag, the parity of their block. They replace those of the block before,
+//   which have been read by then: any output of a block depends on all that CTAs read in the block
+//   before. A launch has an even number of blocks, so the next one finds the odd tag everywhere.
+//   x, hidden rows and statistics have no bit to spare. They exist twice and hold kEmpty until they
+//   are written; the writer empties the other block's when it writes this block's.
+// All sums have a fixed order: results do not depend on timing.
 //
 // A producer thread streams weights, packed keys and values, and vectors through a ring in shared
 // memory without regard to any of this, so that memory works while CTAs wait for each other.
@@ -25,7 +26,7 @@ namespace sinew::cuda::dit {
 
 // --- feed forward
 template <int kTiles>
-__device__ void Cta<kTiles>::finish_up(std::byte* from, int block) const {
+__device__ void Cta<kTiles>::finish_up(const std::byte* from, int block) const {
   constexpr int kQuads = kGroupRows / 4;
   constexpr int kRounds = (2 * kTiles * kQuads + kConsumers - 1) / kConsumers;
   constexpr size_t kStep = kTokens / 4 * kGroupRows * 2;
@@ -39,13 +40,13 @@ __device__ void Cta<kTiles>::finish_up(std::byte* from, int block) const {
     if (s >= tokens) {
       break;
     }
-    std::byte* p = from + static_cast<size_t>(cta) * kRanks * kStep + e * 8;
+    const std::byte* p = from + static_cast<size_t>(cta) * kRanks * kStep + e * 8;
     uint2 v[kRanks];
 #pragma unroll
     for (int q = 0; q < kRanks; ++q) {
       v[q] = load8(p + q * kStep);
     }
-    await(v, [&](int q) { return p + q * kStep; });
+    await(v, Older{tag_of(block)}, [&](int q) { return p + q * kStep; });
     float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll
     for (int q = 0; q < kRanks; ++q) {
@@ -62,10 +63,6 @@ __device__ void Cta<kTiles>::finish_up(std::byte* from, int block) const {
            make_uint2(pack_bf16(value(sum.x, gain.x, offset.x), value(sum.y, gain.y, offset.y)),
                       pack_bf16(value(sum.z, gain.z, offset.z), value(sum.w, gain.w, offset.w))));
     store8(buffer(kSpace.hidden, block + 1, kHalf) + at, make_uint2(kEmpty, kEmpty));
-#pragma unroll
-    for (int q = 0; q < kRanks; ++q) {
-      store8(p + q * kStep, make_uint2(kEmpty, kEmpty));
-    }
   }
 }
 
@@ -73,7 +70,6 @@ template <int kTiles>
 __device__ void Cta<kTiles>::up(int block) {
   forget();
   constexpr size_t kXHalf = kTokens * kWidth * 2;
-  constexpr size_t kUpHalf = size_t{kCtas} * kRanks * (kTokens / 4) * kGroupRows * 2;
   take_slice(buffer(kSpace.x_feed, block, kXHalf) + r * kTokens * kSlice * 2);
   sync();
   DIT_MARK(*this, 6);
@@ -85,8 +81,8 @@ __device__ void Cta<kTiles>::up(int block) {
   release(stage - 2);
   release(stage - 1);
   DIT_MARK(*this, 7);
-  std::byte* to = buffer(kSpace.up, block, kUpHalf);
-  send(acc, 2 * kGroupRows * 2, [&](int s) {
+  std::byte* to = a.workspace + kSpace.up;
+  send(acc, tag_of(block), 2 * kGroupRows * 2, [&](int s) {
     const int owner = j * kRanks + s % kRanks;
     return to + (((owner * kRanks + r) * (kTokens / 4) + s / kRanks) * kGroupRows + warp * 16) * 2;
   });
@@ -99,7 +95,6 @@ template <int kTiles>
 __device__ void Cta<kTiles>::down(int block) {
   forget();
   constexpr size_t kHiddenHalf = kTokens * kHidden * 2;
-  constexpr size_t kDownHalf = size_t{kCtas} * kDownSlices * (kTokens / 4) * kHeadDim * 2;
   const int slice = cta / kDownGroups;
   take_slice(buffer(kSpace.hidden, block, kHiddenHalf) + slice * kTokens * kSlice * 2);
   sync();
@@ -110,11 +105,11 @@ __device__ void Cta<kTiles>::down(int block) {
   release(stage - 2);
   release(stage - 1);
   DIT_MARK(*this, 10);
-  std::byte* to = buffer(kSpace.down, block, kDownHalf);
-  send_to_owners(acc, to, kDownSlices, slice, 12 * (cta % kDownGroups) + warp);
+  std::byte* to = a.workspace + kSpace.down;
+  send_to_owners(acc, tag_of(block), to, kDownSlices, slice, 12 * (cta % kDownGroups) + warp);
   sync();  // kInput is free
   if (owns_tile()) {
-    add_sources<kDownSlices>(to, vectors(block) + kDownBias);
+    add_sources<kDownSlices>(to, tag_of(block), vectors(block) + kDownBias);
   }
   if (block + 1 < a.blocks) {
     barrier_wait(vectors_full(block + 1), (block + 1) / 2 % 2);
@@ -122,9 +117,6 @@ __device__ void Cta<kTiles>::down(int block) {
       __syncwarp();
       publish(kSpace.x_attend, kSpace.stats_attend, block, vectors(block + 1) + kScale);
     }
-  }
-  if (owns_tile()) {
-    empty_sources<kDownSlices>(to);
   }
   __syncwarp();
   if (lane == 0) {

@@ -178,12 +178,13 @@ SINEW_HOST_DEVICE constexpr int64_t run_of(bool cross, const WeightRun& w) {
   return (static_cast<int64_t>(j) * kRanks + r) * block_stages(cross) * (kStageBytes / 16) + in_cta;
 }
 
-// Exchange buffers, each twice (blocks alternate). `tiles` = 8-token tiles of the kernel.
+// Exchange buffers; what has two copies alternates between blocks. `tiles` = 8-token tiles of the
+// kernel.
 struct Workspace {
-  size_t qkv;           // fp16 [2][group][rank][3][tokens][48]
-  size_t out;           // fp16 [2][cta][head][tokens/4][48]
-  size_t up;            // fp16 [2][cta][rank][tokens/4][192]
-  size_t down;          // fp16 [2][cta][slice][tokens/4][48]
+  size_t qkv;           // fp16 [group][rank][3][tokens][48]
+  size_t out;           // fp16 [cta][head][tokens/4][48]
+  size_t up;            // fp16 [cta][rank][tokens/4][192]
+  size_t down;          // fp16 [cta][slice][tokens/4][48]
   size_t x_attend;      // bf16 [2][quarter][tokens][384]
   size_t x_feed;        // the same, input of `up`
   size_t hidden;        // bf16 [2][slice][tokens][384]
@@ -196,10 +197,10 @@ SINEW_HOST_DEVICE constexpr Workspace workspace(int tiles) {
   const size_t tokens = 8 * static_cast<size_t>(tiles);
   Workspace w{};
   size_t at = 0;
-  w.qkv = at, at += size_t{2} * kHeads * kRanks * 3 * tokens * kHeadDim * 2;
-  w.out = at, at += size_t{2} * kCtas * kHeads * (tokens / 4) * kHeadDim * 2;
-  w.up = at, at += size_t{2} * kCtas * kRanks * (tokens / 4) * kGroupRows * 2;
-  w.down = at, at += size_t{2} * kCtas * kDownSlices * (tokens / 4) * kHeadDim * 2;
+  w.qkv = at, at += size_t{kHeads} * kRanks * 3 * tokens * kHeadDim * 2;
+  w.out = at, at += size_t{kCtas} * kHeads * (tokens / 4) * kHeadDim * 2;
+  w.up = at, at += size_t{kCtas} * kRanks * (tokens / 4) * kGroupRows * 2;
+  w.down = at, at += size_t{kCtas} * kDownSlices * (tokens / 4) * kHeadDim * 2;
   w.x_attend = at, at += 2 * tokens * kWidth * 2;
   w.x_feed = at, at += 2 * tokens * kWidth * 2;
   w.hidden = at, at += 2 * tokens * kHidden * 2;
