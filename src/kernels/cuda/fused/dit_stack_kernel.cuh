@@ -1,7 +1,7 @@
 // The kernel of dit_stack.h. Per block and CTA:
 //   attend  x -> q (k, v) of head j over a quarter of the columns; the four CTAs of the group swap
-//           partial sums and each computes the head's attention whole; out rows of quarter r over
-//           the head's 48 columns; the owner of a residual tile sums the 32 heads
+//           partial sums, and each attends with its queries: tokens r, r + 4, ...
+//   out     two heads -> 192 rows; the owner of a residual tile sums the 16 slices
 //   up      x -> 192 hidden rows over a quarter of the columns; four CTAs swap partial sums
 //   down    hidden slice -> 192 rows; the owner of a residual tile sums the 16 slices
 // CTA (j, r) owns the residual of rows 48 j .. 48 j + 47 of tokens r, r + 4, ...: f32 in registers.
@@ -72,15 +72,15 @@ __device__ void Cta<kTiles>::up(int block) {
   constexpr size_t kXHalf = kTokens * kWidth * 2;
   take_slice(buffer(kSpace.x_feed, block, kXHalf) + r * kTokens * kSlice * 2);
   sync();
-  DIT_MARK(*this, 6);
+  DIT_MARK(*this, 7);
   float acc[4 * kTiles];
   auto parts = stats_parts<1>(buffer(kSpace.stats_feed, block, kTokens * kHeads * 8), r, kRanks);
-  issue<kFeedForwardStages, 3>(acc, 0, [&] { ask_stats(parts); });
+  issue<kFeedForwardStages, 3>(acc, input(0), [&] { ask_stats(parts); });
   take_stats(parts, stats(1));
   settle(acc);
   release(stage - 2);
   release(stage - 1);
-  DIT_MARK(*this, 7);
+  DIT_MARK(*this, 8);
   std::byte* to = a.workspace + kSpace.up;
   send(acc, tag_of(block), 2 * kGroupRows * 2, [&](int s) {
     const int owner = j * kRanks + s % kRanks;
@@ -88,7 +88,7 @@ __device__ void Cta<kTiles>::up(int block) {
   });
   sync();
   finish_up(to, block);
-  DIT_MARK(*this, 8);
+  DIT_MARK(*this, 9);
 }
 
 template <int kTiles>
@@ -98,18 +98,18 @@ __device__ void Cta<kTiles>::down(int block) {
   const int slice = cta / kDownGroups;
   take_slice(buffer(kSpace.hidden, block, kHiddenHalf) + slice * kTokens * kSlice * 2);
   sync();
-  DIT_MARK(*this, 9);
+  DIT_MARK(*this, 10);
   float acc[4 * kTiles];
-  issue<kFeedForwardStages, 3>(acc, 0, [] {});
+  issue<kFeedForwardStages, 3>(acc, input(0), [] {});
   settle(acc);
   release(stage - 2);
   release(stage - 1);
-  DIT_MARK(*this, 10);
+  DIT_MARK(*this, 11);
   std::byte* to = a.workspace + kSpace.down;
-  send_to_owners(acc, tag_of(block), to, kDownSlices, slice, 12 * (cta % kDownGroups) + warp);
+  send_to_owners(acc, tag_of(block), to);
   sync();  // kInput is free
   if (owns_tile()) {
-    add_sources<kDownSlices>(to, tag_of(block), vectors(block) + kDownBias);
+    add_sources(to, tag_of(block), vectors(block) + kDownBias);
   }
   if (block + 1 < a.blocks) {
     barrier_wait(vectors_full(block + 1), (block + 1) / 2 % 2);
@@ -122,7 +122,7 @@ __device__ void Cta<kTiles>::down(int block) {
   if (lane == 0) {
     barrier_arrive(vectors_empty(block));
   }
-  DIT_MARK(*this, 11);
+  DIT_MARK(*this, 12);
 }
 
 template <int kTiles>
@@ -158,6 +158,7 @@ __device__ void Cta<kTiles>::consume() {
       } else {
         attend<false>(block + 1);
       }
+      out(block + odd);
       up(block + odd);
       down(block + odd);
     }
