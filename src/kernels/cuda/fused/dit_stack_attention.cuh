@@ -298,7 +298,6 @@ __device__ void Cta<kTiles>::attend(int block) {
   } else {
     issue<kQkvStages, 4>(acc, input(0), [&] { ask_stats(parts); });
   }
-  take_stats(parts, stats(0));
   settle(acc);
   release(stage - 2);
   release(stage - 1);
@@ -309,6 +308,7 @@ __device__ void Cta<kTiles>::attend(int block) {
   if (warp % 4 < 3) {
     send(acc, tag, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
   }
+  take_stats(parts, stats(0));
   sync();
   barrier_wait(vectors_full(block), block / 2 % 2);
   if (kCross) {

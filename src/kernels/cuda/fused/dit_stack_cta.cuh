@@ -158,7 +158,7 @@ struct Cta {
 
   // --- statistics: mean and inverse deviation of a token from the parts of 32 groups, a half-warp
   // a token (first, first + step, ...), two parts a lane. Asked for while a product runs (they come
-  // later than x does), finished behind it.
+  // later than x does), finished when its sums have been sent.
   template <int kRounds>
   struct StatsParts {
     const std::byte* from;  // parts of this lane

@@ -76,7 +76,6 @@ __device__ void Cta<kTiles>::up(int block) {
   float acc[4 * kTiles];
   auto parts = stats_parts<1>(buffer(kSpace.stats_feed, block, kTokens * kHeads * 8), r, kRanks);
   issue<kFeedForwardStages, 3>(acc, input(0), [&] { ask_stats(parts); });
-  take_stats(parts, stats(1));
   settle(acc);
   release(stage - 2);
   release(stage - 1);
@@ -86,6 +85,7 @@ __device__ void Cta<kTiles>::up(int block) {
     const int owner = j * kRanks + s % kRanks;
     return to + (((owner * kRanks + r) * (kTokens / 4) + s / kRanks) * kGroupRows + warp * 16) * 2;
   });
+  take_stats(parts, stats(1));
   sync();
   finish_up(to, block);
   DIT_MARK(*this, 9);
