@@ -53,14 +53,20 @@ __device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount], u
 template <int kTiles>
 __device__ void Cta<kTiles>::take_self(const std::byte* from, uint32_t tag,
                                        const float* vector) const {
-  constexpr int kRounds = (kTokens * 12 + kTokens / 4 * 6 + kConsumers - 1) / kConsumers;
+  // values of keys past the last token are multiplied by zero, so they must be numbers
+  std::byte* const end = shared + S::kKeyValue + context_chunks(tokens) * kChunkBytes;
+  const int padding = context_chunks(tokens) * kChunkKeys - tokens;
+  if (tid < padding * (kHeadDim / 8)) {
+    reinterpret_cast<uint4*>(end)[-1 - tid] = make_uint4(0, 0, 0, 0);
+  }
+  constexpr int kRounds = (kTokens * 12 + kTokens / kRanks * 6 + kConsumers - 1) / kConsumers;
 #pragma unroll 1
   for (int i = 0; i < kRounds; ++i) {
-    const int e = tid + i * kConsumers - tokens * 12;
-    const bool is_query = e >= 0;
-    const int s = is_query ? r + kRanks * (e / 6) : (e + tokens * 12) / 12;
-    const int column =
-        (is_query ? e : e + tokens * 12) % (is_query ? 6 : 12) * 8 + (is_query ? 0 : kHeadDim);
+    const int item = tid + i * kConsumers;
+    const int query = item - tokens * 12;
+    const bool is_query = query >= 0;
+    const int s = is_query ? r + kRanks * (query / 6) : item / 12;
+    const int column = is_query ? query % 6 * 8 : kHeadDim + item % 12 * 8;
     if (s >= tokens) {
       break;
     }
@@ -257,7 +263,7 @@ __device__ void Cta<kTiles>::merge_chunks(int keys, int block) const {
   store4(buffer(kSpace.attended, block + 1, kHalf) + at, kEmpty);
 }
 
-// [tokens, 96] bf16 from two heads' CTAs to kAttended, ready for wgmma after sync()
+// [tokens, 96] bf16 from two heads' CTAs to kInput, ready for wgmma after sync()
 template <int kTiles>
 __device__ void Cta<kTiles>::take_attended(const std::byte* from) const {
   constexpr int kColumns = kOutSlice / 8;
@@ -275,7 +281,7 @@ __device__ void Cta<kTiles>::take_attended(const std::byte* from) const {
   for (int i = 0; i < kRounds; ++i) {
     const int s = i * kRows + tid / kColumns;
     if (s < kTokens) {
-      *reinterpret_cast<uint4*>(shared + S::kAttended + s / 8 * kOutTileBytes +
+      *reinterpret_cast<uint4*>(shared + S::kInput + s / 8 * kSliceTileBytes +
                                 tid % kColumns * kAlongK + s % 8 * 16) = v[i];
     }
   }
@@ -322,6 +328,7 @@ __device__ void Cta<kTiles>::attend(int block) {
   attend_chunks<kCross>(keys);
   sync();
   merge_chunks(keys, block);
+  sync();  // kInput is free
   DIT_MARK(*this, 3);
 }
 
@@ -334,10 +341,11 @@ __device__ void Cta<kTiles>::out(int block) {
   sync();
   DIT_MARK(*this, 4);
   float acc[4 * kTiles];
-  issue<kOutStages, 3>(acc, matrix_descriptor(base + S::kAttended, kAlongK, kOutTileBytes), [] {});
+  issue<kOutStages, 3>(acc, input(0), [] {});
   settle(acc);
   release(stage - 2);
   release(stage - 1);
+  sync();  // kInput is free
   std::byte* to = a.workspace + kSpace.out;
   send_to_owners(acc, tag_of(block), to);
   DIT_MARK(*this, 5);

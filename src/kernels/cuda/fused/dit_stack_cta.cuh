@@ -15,7 +15,6 @@ constexpr int kThreads = kConsumers + 128;  // the producer's warpgroup gives it
 // neighbouring lanes then write to different banks.
 constexpr int kAlongK = 144;
 constexpr int kSliceTileBytes = kSlice / 8 * kAlongK;
-constexpr int kOutTileBytes = kOutSlice / 8 * kAlongK;
 constexpr int kQueryRowBytes = 112;
 constexpr int kMergeRow = kHeadDim + 4;  // floats
 constexpr int kVectorBytes = kVectorFloats * 4;
@@ -25,18 +24,21 @@ template <int kTiles>
 struct Shared {
   static constexpr int kTokens = 8 * kTiles;
   static constexpr int kQueries = (kTokens / kRanks + 7) / 8 * 8;  // of a CTA, in whole tiles
-  static constexpr int kSlots = kTiles == 3 ? 10 : 8;  // stages of the ring: what there is room for
-  static constexpr int kInput = kSlots * kStageBytes;  // B operand of a slice; merge area
-  static constexpr int kAttended = kInput + kTiles * kSliceTileBytes;   // B operand of `out`
-  static constexpr int kQuery = kAttended + kTiles * kOutTileBytes;     // [queries][48 + pad]
-  static constexpr int kKeyValue = kQuery + kQueries * kQueryRowBytes;  // chunks of self blocks
-  static constexpr int kVectors = kKeyValue + (kTokens + 15) / 16 * kChunkBytes;
+  static constexpr int kSelfChunks = (kTokens + kChunkKeys - 1) / kChunkKeys;
+  static constexpr int kMergeBytes = kQueries * kMergeRow * 4;  // of a warp's chunks
+  static constexpr int kSlots = kTiles == 3 ? 11 : 9;  // stages of the ring: what there is room for
+  // B operand of all products. Between products: what warps merge and, behind that, keys and values
+  // of self blocks, in chunks.
+  static constexpr int kInput = kSlots * kStageBytes;
+  static constexpr int kKeyValue = kInput + kSelfChunks * kMergeBytes;
+  static constexpr int kQuery = kInput + kTiles * kSliceTileBytes;  // [queries][48 + pad]
+  static constexpr int kVectors = kQuery + kQueries * kQueryRowBytes;
   static constexpr int kStats = kVectors + 2 * kVectorBytes;  // [2][tokens] float2
   static constexpr int kMaxSum = kStats + 2 * kTokens * 8;    // [warp][queries] float2
   static constexpr int kBarriers = kMaxSum + kConsumerWarps * kQueries * 8;
   static constexpr int kBytes = kBarriers + (2 * kSlots + 4) * 8;
-  static_assert(kConsumerWarps * kQueries * kMergeRow * 4 <= kTiles * kSliceTileBytes,
-                "merges in kInput");
+  static_assert(kConsumerWarps * kMergeBytes <= kTiles * kSliceTileBytes, "merges in kInput");
+  static_assert(kKeyValue + kSelfChunks * kChunkBytes <= kQuery, "keys and values behind merges");
   static_assert(kBytes <= kSharedBytes);
 };
 

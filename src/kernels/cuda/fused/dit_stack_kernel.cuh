@@ -133,10 +133,6 @@ __device__ float4* Cta<kTiles>::residual_at(float* x) const {
 
 template <int kTiles>
 __device__ void Cta<kTiles>::consume() {
-  for (int i = tid; i < (kTokens + 15) / 16 * kChunkBytes / 16; i += kConsumers) {
-    // values of keys past the last token: multiplied by zero, so they must be numbers
-    reinterpret_cast<uint4*>(shared + S::kKeyValue)[i] = make_uint4(0, 0, 0, 0);
-  }
   residual = make_float4(0, 0, 0, 0);
   if (owns_tile()) {
     residual = *residual_at(const_cast<float*>(a.x));
