@@ -1,5 +1,5 @@
 // The attention phase of dit_stack_kernel.cuh: queries (keys, values) of a head from their partial
-// sums, attention over chunks of 16 keys, and the head's share of the output product.
+// sums, attention over chunks of 16 keys, and the output product.
 #pragma once
 
 #include "kernels/cuda/fused/dit_stack_cta.cuh"

@@ -10,8 +10,11 @@
 //   Partial sums carry a tag, the parity of their block. They replace those of the block before,
 //   which have been read by then: any output of a block depends on all that CTAs read in the block
 //   before. A launch has an even number of blocks, so the next one finds the odd tag everywhere.
-//   x, hidden rows and statistics have no bit to spare. They exist twice and hold kEmpty until they
-//   are written; the writer empties the other block's when it writes this block's.
+//   What a CTA reads in self blocks only (others' keys and values) has been replaced, and read by
+//   the tokens' owners, in the cross block between.
+//   x, attention's result, hidden rows and statistics have no bit to spare. They exist twice and
+//   hold kEmpty until they are written; the writer empties the other block's when it writes this
+//   block's.
 // All sums have a fixed order: results do not depend on timing.
 //
 // A producer thread streams weights, packed keys and values, and vectors through a ring in shared
