@@ -412,7 +412,7 @@ void time_steps(const Model& m, int steps, int in_flight, int pace, float* out,
   sinew::cuda::dit::read_profile(cycles);
   const double runs = (m.o.replays + 10.0) * steps * m.o.blocks;
   std::printf("{\"cycles_per_block\":[");
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < 13; ++i) {
     std::printf("%.0f,", static_cast<double>(cycles[i]) / runs);
   }
   std::printf("0]}\n");

@@ -77,7 +77,7 @@ TEST(DitLayout, CrossBlocksStreamNoKeysAndValues) {
   }
 }
 
-// A head's query, key and value rows meet in one group, whose attention `out` then reads.
+// A head's query, key and value rows meet in one group; `out` reads the two heads of its slice.
 TEST(DitLayout, AHeadStaysInItsGroup) {
   for (int cta = 0; cta < kCtas; ++cta) {
     const int head = cta / kRanks;
@@ -86,9 +86,16 @@ TEST(DitLayout, AHeadStaysInItsGroup) {
         EXPECT_EQ(weight_at(false, cta, stage, 0, run).row / kHeadDim, head);
       }
     }
-    const WeightRun out = weight_at(false, cta, kQkvStages, 0, 0);
-    EXPECT_EQ(out.matrix, Matrix::kOut);
-    EXPECT_EQ(out.column / kHeadDim, head);
+    std::set<int> heads;
+    for (int stage = kQkvStages; stage < kQkvStages + kOutStages; ++stage) {
+      for (int run = 0; run < kShareBytes / 16; ++run) {
+        const WeightRun out = weight_at(false, cta, stage, 0, run);
+        EXPECT_EQ(out.matrix, Matrix::kOut);
+        heads.insert(out.column / kHeadDim);
+      }
+    }
+    const int slice = cta / kDownGroups;
+    EXPECT_EQ(heads, (std::set<int>{2 * slice, 2 * slice + 1}));
   }
 }
 
@@ -125,18 +132,17 @@ TEST(DitLayout, ExchangeBuffersHoldWhatIsWrittenAndAreAligned) {
   for (const size_t tiles : {3, 7}) {
     const Workspace w = workspace(static_cast<int>(tiles));
     const size_t tokens = 8 * tiles;
-    // twice; sources x tokens (of one owner in four) x rows x bytes, of all CTAs
-    const std::array<size_t, 9> sizes = {2 * (128 * 3 * tokens * 48 * 2),       // q, k, v
-                                         2 * (128 * 32 * tokens / 4 * 48 * 2),  // out
-                                         2 * (128 * 4 * tokens / 4 * 192 * 2),  // up
-                                         2 * (128 * 16 * tokens / 4 * 48 * 2),  // down
-                                         2 * (tokens * 1536 * 2),
-                                         2 * (tokens * 1536 * 2),
-                                         2 * (tokens * 6144 * 2),
-                                         2 * (tokens * 32 * 8),
-                                         2 * (tokens * 32 * 8)};
-    const std::array starts = {w.qkv,    w.out,    w.up,           w.down,       w.x_attend,
-                               w.x_feed, w.hidden, w.stats_attend, w.stats_feed, w.bytes};
+    // sources x tokens (of one owner in four) x rows x bytes, of all CTAs; then what exists twice
+    const std::array<size_t, 10> sizes = {128 * 3 * tokens * 48 * 2,       // q, k, v
+                                          128 * 16 * tokens / 4 * 48 * 2,  // out
+                                          128 * 4 * tokens / 4 * 192 * 2,  // up
+                                          128 * 16 * tokens / 4 * 48 * 2,  // down
+                                          2 * (tokens * 1536 * 2),        2 * (tokens * 1536 * 2),
+                                          2 * (tokens * 1536 * 2),        2 * (tokens * 6144 * 2),
+                                          2 * (tokens * 32 * 8),          2 * (tokens * 32 * 8)};
+    const std::array starts = {w.qkv,          w.out,        w.up,     w.down,
+                               w.x_attend,     w.attended,   w.x_feed, w.hidden,
+                               w.stats_attend, w.stats_feed, w.bytes};
     EXPECT_EQ(starts[0], 0U);
     for (size_t i = 0; i < sizes.size(); ++i) {
       EXPECT_EQ(starts[i + 1] - starts[i], sizes[i]) << i;

@@ -1,5 +1,5 @@
 // The attention phase of dit_stack_kernel.cuh: queries (keys, values) of a head from their partial
-// sums, attention over chunks of 16 keys, and the head's share of the output product.
+// sums, attention over chunks of 16 keys, and the output product.
 #pragma once
 
 #include "kernels/cuda/fused/dit_stack_cta.cuh"
@@ -27,9 +27,9 @@ __device__ uint4 Cta<kTiles>::finish_norm(const float (&sum)[8], int s, const fl
 
 template <int kTiles>
 template <int kCount>
-__device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount],
+__device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount], uint32_t tag,
                                           const std::byte* const (&p)[kCount]) {
-  await(v, [&](int i) { return p[i]; });
+  await(v, Older{tag}, [&](int i) { return p[i]; });
 #pragma unroll
   for (float& x : sum) {
     x = 0;
@@ -49,39 +49,49 @@ __device__ void Cta<kTiles>::sum_partials(float (&sum)[8], uint4 (&v)[kCount],
   }
 }
 
+// Keys and values of all tokens, then this CTA's queries.
 template <int kTiles>
-__device__ void Cta<kTiles>::take_self(const std::byte* from, const float* vector) const {
-  constexpr int kRounds = (kRankItems + kConsumers - 1) / kConsumers;
-#pragma unroll
+__device__ void Cta<kTiles>::take_self(const std::byte* from, uint32_t tag,
+                                       const float* vector) const {
+  // values of keys past the last token are multiplied by zero, so they must be numbers
+  std::byte* const end = shared + S::kKeyValue + context_chunks(tokens) * kChunkBytes;
+  const int padding = context_chunks(tokens) * kChunkKeys - tokens;
+  if (tid < padding * (kHeadDim / 8)) {
+    reinterpret_cast<uint4*>(end)[-1 - tid] = make_uint4(0, 0, 0, 0);
+  }
+  constexpr int kRounds = (kTokens * 12 + kTokens / kRanks * 6 + kConsumers - 1) / kConsumers;
+#pragma unroll 1
   for (int i = 0; i < kRounds; ++i) {
-    const int e = tid + i * kConsumers;
-    if (e >= tokens * 18) {
+    const int item = tid + i * kConsumers;
+    const int query = item - tokens * 12;
+    const bool is_query = query >= 0;
+    const int s = is_query ? r + kRanks * (query / 6) : item / 12;
+    const int column = is_query ? query % 6 * 8 : kHeadDim + item % 12 * 8;
+    if (s >= tokens) {
       break;
     }
     const std::byte* p[kRanks];
     uint4 v[kRanks];
 #pragma unroll
     for (int q = 0; q < kRanks; ++q) {
-      p[q] = from + (q * kRankItems + e) * 16;
+      p[q] = from + (q * kRankItems + s * 18) * 16 + column * 2;
       v[q] = load16(p[q]);
     }
     float sum[8];
-    sum_partials(sum, v, p);
-    const int s = e / 18;
-    const int part = e % 18 / 6;
-    const int column = e % 6 * 8;
-    const uint4 out =
-        finish_norm(sum, s, vector, part * kHeadDim + column, part == 0 ? kSoftmaxScale : 1.F);
-    std::byte* to = part == 0 ? shared + S::kQuery + s * kQueryRowBytes
-                              : shared + S::kKeyValue + s / 16 * kChunkBytes +
-                                    (part - 1) * (kChunkBytes / 2) + s % 16 * (kHeadDim * 2);
-    *reinterpret_cast<uint4*>(to + column * 2) = out;
+    sum_partials(sum, v, tag, p);
+    const uint4 out = finish_norm(sum, s, vector, column, is_query ? kSoftmaxScale : 1.F);
+    const int part = column / kHeadDim;
+    std::byte* to = is_query ? shared + S::kQuery + s / kRanks * kQueryRowBytes
+                             : shared + S::kKeyValue + s / 16 * kChunkBytes +
+                                   (part - 1) * (kChunkBytes / 2) + s % 16 * (kHeadDim * 2);
+    *reinterpret_cast<uint4*>(to + column % kHeadDim * 2) = out;
   }
 }
 
 template <int kTiles>
-__device__ void Cta<kTiles>::take_cross(const std::byte* from, const float* vector) const {
-  const int s = tid / 6;
+__device__ void Cta<kTiles>::take_cross(const std::byte* from, uint32_t tag,
+                                        const float* vector) const {
+  const int s = r + kRanks * (tid / 6);
   const int column = tid % 6 * 8;
   if (s >= tokens) {
     return;
@@ -94,25 +104,22 @@ __device__ void Cta<kTiles>::take_cross(const std::byte* from, const float* vect
     v[q] = load16(p[q]);
   }
   float sum[8];
-  sum_partials(sum, v, p);
-  *reinterpret_cast<uint4*>(shared + S::kQuery + s * kQueryRowBytes + column * 2) =
+  sum_partials(sum, v, tag, p);
+  *reinterpret_cast<uint4*>(shared + S::kQuery + tid / 6 * kQueryRowBytes + column * 2) =
       finish_norm(sum, s, vector, column, kSoftmaxScale);
 }
 
-// Warp w: token tiles w / 4, w / 4 + 3, ..., key chunks w % 4, w % 4 + 4, ... Partial
-// results and their maxima and sums of exponentials to shared memory.
+// Warp w: key chunks w, w + 12, ... of all queries of this CTA. Partial results and their maxima
+// and sums of exponentials to shared memory.
 template <int kTiles>
 template <bool kCross>
 __device__ void Cta<kTiles>::attend_chunks(int keys) {
-  constexpr int kOwn = (kTiles + 3 - 1) / 3;
-  const int set = warp % 4;
   const int row = lane % 8;
   const int which = lane / 8;
   uint32_t q[kOwn][8];
 #pragma unroll
   for (int n = 0; n < kOwn; ++n) {
-    const int tile = min(warp / 4 + 3 * n, kTiles - 1);
-    const uint32_t at = base + S::kQuery + (8 * tile + row) * kQueryRowBytes;
+    const uint32_t at = base + S::kQuery + (8 * n + row) * kQueryRowBytes;
     uint32_t low[4];
     uint32_t high[4];
     load_matrices(low, at + which * 16);
@@ -131,7 +138,7 @@ __device__ void Cta<kTiles>::attend_chunks(int keys) {
   }
   const int chunks = context_chunks(keys);
 #pragma unroll 1
-  for (int c = set; c < chunks; c += 4) {
+  for (int c = warp; c < chunks; c += kConsumerWarps) {
     uint32_t at = base + S::kKeyValue + c * kChunkBytes;
     if (kCross) {
       const uint32_t s = stage + c / kStageChunks;
@@ -184,7 +191,7 @@ __device__ void Cta<kTiles>::attend_chunks(int keys) {
       }
     }
   }
-  if (set < chunks) {
+  if (warp < chunks) {
     store_chunks(out, top, sum);
   }
   if (kCross) {
@@ -196,7 +203,6 @@ __device__ void Cta<kTiles>::attend_chunks(int keys) {
 }
 
 template <int kTiles>
-template <int kOwn>
 __device__ void Cta<kTiles>::store_chunks(const float (&out)[kOwn][3][4],
                                           const float (&top)[kOwn][2],
                                           const float (&sum)[kOwn][2]) const {
@@ -204,13 +210,9 @@ __device__ void Cta<kTiles>::store_chunks(const float (&out)[kOwn][3][4],
   float2* max_sum = reinterpret_cast<float2*>(shared + S::kMaxSum);
 #pragma unroll
   for (int n = 0; n < kOwn; ++n) {
-    const int tile = warp / 4 + 3 * n;
-    if (tile >= kTiles) {
-      break;
-    }
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-      const int at = warp % 4 * kTokens + 8 * tile + lane % 4 * 2 + e;
+      const int at = warp * S::kQueries + 8 * n + lane % 4 * 2 + e;
       float total = sum[n][e];
       total += __shfl_xor_sync(~0U, total, 4);
       total += __shfl_xor_sync(~0U, total, 8);
@@ -227,67 +229,63 @@ __device__ void Cta<kTiles>::store_chunks(const float (&out)[kOwn][3][4],
   }
 }
 
+// Two columns of a token a thread; to all CTAs whose slice of `out` has this head.
 template <int kTiles>
-__device__ void Cta<kTiles>::merge_chunks(int keys) const {
-  const int s = tid / 6;
-  const int column = tid % 6 * 8;
-  if (s < tokens) {
-    const float* merge = reinterpret_cast<const float*>(shared + S::kInput);
-    const float2* max_sum = reinterpret_cast<const float2*>(shared + S::kMaxSum);
-    const int sets = min(4, context_chunks(keys));
-    float top = -INFINITY;
-    for (int i = 0; i < sets; ++i) {
-      top = fmaxf(top, max_sum[i * kTokens + s].x);
-    }
-    float total = 0;
-    float o[8] = {};
-    for (int i = 0; i < sets; ++i) {
-      const float2 m = max_sum[i * kTokens + s];
-      const float weight = exp2f(m.x - top);
-      total += weight * m.y;
-      const float* part = merge + (i * kTokens + s) * kMergeRow + column;
-      const float4 low = *reinterpret_cast<const float4*>(part);
-      const float4 high = *reinterpret_cast<const float4*>(part + 4);
-      o[0] += weight * low.x, o[1] += weight * low.y, o[2] += weight * low.z;
-      o[3] += weight * low.w, o[4] += weight * high.x, o[5] += weight * high.y;
-      o[6] += weight * high.z, o[7] += weight * high.w;
-    }
-    const float scale = 1.F / total;
-    *reinterpret_cast<uint4*>(shared + S::kAttended + s / 8 * kHeadTileBytes + tid % 6 * kAlongK +
-                              s % 8 * 16) =
-        make_uint4(pack_bf16(o[0] * scale, o[1] * scale), pack_bf16(o[2] * scale, o[3] * scale),
-                   pack_bf16(o[4] * scale, o[5] * scale), pack_bf16(o[6] * scale, o[7] * scale));
+__device__ void Cta<kTiles>::merge_chunks(int keys, int block) const {
+  constexpr int kPairs = kHeadDim / 2;
+  constexpr size_t kHalf = kTokens * kWidth * 2;
+  const int query = tid / kPairs;
+  const int column = tid % kPairs * 2;
+  if (query >= owned) {
+    return;
   }
-  fence_async();
+  const float* merge = reinterpret_cast<const float*>(shared + S::kInput);
+  const float2* max_sum = reinterpret_cast<const float2*>(shared + S::kMaxSum);
+  const int sets = min(kConsumerWarps, context_chunks(keys));
+  float top = -INFINITY;
+  for (int i = 0; i < sets; ++i) {
+    top = fmaxf(top, max_sum[i * S::kQueries + query].x);
+  }
+  float total = 0;
+  float2 o = make_float2(0, 0);
+  for (int i = 0; i < sets; ++i) {
+    const int at = i * S::kQueries + query;
+    const float2 m = max_sum[at];
+    const float weight = exp2f(m.x - top);
+    const float2 part = *reinterpret_cast<const float2*>(merge + at * kMergeRow + column);
+    total += weight * m.y;
+    o.x += weight * part.x, o.y += weight * part.y;
+  }
+  const float scale = 1.F / total;
+  const size_t at =
+      ((j / 2 * kTokens + r + kRanks * query) * kOutSlice + j % 2 * kHeadDim + column) * 2;
+  store4(buffer(kSpace.attended, block, kHalf) + at, pack_bf16(o.x * scale, o.y * scale));
+  store4(buffer(kSpace.attended, block + 1, kHalf) + at, kEmpty);
 }
 
+// [tokens, 96] bf16 from two heads' CTAs to kInput, ready for wgmma after sync()
 template <int kTiles>
-__device__ void Cta<kTiles>::out_product(std::byte* to) {
-  float acc[kOutStages][4 * kTiles];
-  clear(acc[0]);
-  clear(acc[1]);
-  barrier_wait(full(stage), turn(stage));
-  barrier_wait(full(stage + 1), turn(stage + 1));
-  __syncwarp();
-  product_fence();
+__device__ void Cta<kTiles>::take_attended(const std::byte* from) const {
+  constexpr int kColumns = kOutSlice / 8;
+  constexpr int kRounds = (kTokens * kColumns + kConsumers - 1) / kConsumers;
+  constexpr int kRows = kConsumers / kColumns;
+  const std::byte* p = from + tid * 16;
+  uint4 v[kRounds];
 #pragma unroll
-  for (int i = 0; i < kOutStages; ++i) {
-    const uint32_t from = slot(stage + i) + warp / 4 * kShareBytes;
+  for (int i = 0; i < kRounds; ++i) {
+    v[i] = i * kRows + tid / kColumns < tokens ? load16(p + i * kConsumers * 16)
+                                               : make_uint4(0, 0, 0, 0);
+  }
+  await(v, Empty(), [&](int i) { return p + i * kConsumers * 16; });
 #pragma unroll
-    for (int k = 0; k < 3; ++k) {
-      product(acc[i], matrix_descriptor(from + k * 2048, 1024, 128),
-              matrix_descriptor(base + S::kAttended + k * 2 * kAlongK, kAlongK, kHeadTileBytes));
+  for (int i = 0; i < kRounds; ++i) {
+    const int s = i * kRows + tid / kColumns;
+    if (s < kTokens) {
+      *reinterpret_cast<uint4*>(shared + S::kInput + s / 8 * kSliceTileBytes +
+                                tid % kColumns * kAlongK + s % 8 * 16) = v[i];
     }
-    product_commit();
   }
-#pragma unroll
-  for (int i = 0; i < kOutStages; ++i) {
-    settle(acc[i]);
-    release(stage + i);
-    send_to_owners(acc[i], to, kHeads, j,
-                   (kSlice * r + kGroupRows * i + 64 * (warp / 4)) / 16 + warp % 4);
-  }
-  stage += kOutStages;
+  fence_async();
 }
 
 template <int kTiles>
@@ -295,7 +293,6 @@ template <bool kCross>
 __device__ void Cta<kTiles>::attend(int block) {
   forget();
   constexpr size_t kXHalf = kTokens * kWidth * 2;
-  constexpr size_t kQkvHalf = kHeads * kRanks * kRankItems * 16;
   take_slice(buffer(kSpace.x_attend, block - 1, kXHalf) + r * kTokens * kSlice * 2);
   sync();
   DIT_MARK(*this, 0);
@@ -303,68 +300,63 @@ __device__ void Cta<kTiles>::attend(int block) {
   auto parts = stats_parts<(kTokens + 23) / 24>(
       buffer(kSpace.stats_attend, block - 1, kTokens * kHeads * 8), 0, 1);
   if (kCross) {
-    issue<kQueryStages, 4>(acc, warp / 4 * 8, [&] { ask_stats(parts); });
+    issue<kQueryStages, 4>(acc, input(warp / 4 * 8), [&] { ask_stats(parts); });
   } else {
-    issue<kQkvStages, 4>(acc, 0, [&] { ask_stats(parts); });
+    issue<kQkvStages, 4>(acc, input(0), [&] { ask_stats(parts); });
   }
-  take_stats(parts, stats(0));
   settle(acc);
   release(stage - 2);
   release(stage - 1);
   DIT_MARK(*this, 1);
-  std::byte* mine = buffer(kSpace.qkv, block, kQkvHalf) + j * kRanks * kRankItems * 16;
-  std::byte* other = buffer(kSpace.qkv, block + 1, kQkvHalf) + j * kRanks * kRankItems * 16;
+  const uint32_t tag = tag_of(block);
+  std::byte* mine = a.workspace + kSpace.qkv + j * kRanks * kRankItems * 16;
   const int at = r * kRankItems * 16 + (warp / 4 * kHeadDim + warp % 4 * 16) * 2;
   if (warp % 4 < 3) {
-    send(acc, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
+    send(acc, tag, 8 * 3 * kHeadDim * 2, [&](int s) { return mine + at + s * 3 * kHeadDim * 2; });
   }
+  take_stats(parts, stats(0));
   sync();
   barrier_wait(vectors_full(block), block / 2 % 2);
   if (kCross) {
-    take_cross(mine, vectors(block));
+    take_cross(mine, tag, vectors(block));
   } else {
-    take_self(mine, vectors(block));
-  }
-  if (warp % 4 < 3) {
-    empty_qkv(other + at);
+    take_self(mine, tag, vectors(block));
   }
   sync();
   DIT_MARK(*this, 2);
   const int keys = kCross ? a.context_tokens[block / 2] : tokens;
   attend_chunks<kCross>(keys);
   sync();
-  merge_chunks(keys);
-  sync();
+  merge_chunks(keys, block);
+  sync();  // kInput is free
   DIT_MARK(*this, 3);
-  constexpr size_t kOutHalf = size_t{kCtas} * kHeads * (kTokens / 4) * kHeadDim * 2;
-  std::byte* out = buffer(kSpace.out, block, kOutHalf);
-  out_product(out);
+}
+
+template <int kTiles>
+__device__ void Cta<kTiles>::out(int block) {
+  forget();
+  constexpr size_t kHalf = kTokens * kWidth * 2;
+  take_attended(buffer(kSpace.attended, block, kHalf) +
+                cta / kDownGroups * kTokens * kOutSlice * 2);
+  sync();
   DIT_MARK(*this, 4);
+  float acc[4 * kTiles];
+  issue<kOutStages, 3>(acc, input(0), [] {});
+  settle(acc);
+  release(stage - 2);
+  release(stage - 1);
+  sync();  // kInput is free
+  std::byte* to = a.workspace + kSpace.out;
+  send_to_owners(acc, tag_of(block), to);
+  DIT_MARK(*this, 5);
   if (owns_tile()) {
-    add_sources<kHeads>(out, vectors(block) + kOutBias);
+    add_sources(to, tag_of(block), vectors(block) + kOutBias);
   }
   if (warp < kTiles) {
     __syncwarp();
     publish(kSpace.x_feed, kSpace.stats_feed, block, nullptr);
   }
-  if (owns_tile()) {
-    empty_sources<kHeads>(out);
-  }
-  DIT_MARK(*this, 5);
-}
-
-template <int kTiles>
-__device__ void Cta<kTiles>::empty_qkv(std::byte* to) const {
-#pragma unroll
-  for (int n = 0; n < kTiles; ++n) {
-#pragma unroll
-    for (int odd = 0; odd < 2; ++odd) {
-      const int s = 8 * n + lane % 4 * 2 + odd;
-      if (s < tokens) {
-        store4(to + s * 3 * kHeadDim * 2 + lane / 4 * 4, kEmpty);
-      }
-    }
-  }
+  DIT_MARK(*this, 6);
 }
 
 }  // namespace sinew::cuda::dit

@@ -15,7 +15,6 @@ constexpr int kThreads = kConsumers + 128;  // the producer's warpgroup gives it
 // neighbouring lanes then write to different banks.
 constexpr int kAlongK = 144;
 constexpr int kSliceTileBytes = kSlice / 8 * kAlongK;
-constexpr int kHeadTileBytes = kHeadDim / 8 * kAlongK;
 constexpr int kQueryRowBytes = 112;
 constexpr int kMergeRow = kHeadDim + 4;  // floats
 constexpr int kVectorBytes = kVectorFloats * 4;
@@ -24,17 +23,22 @@ constexpr float kSoftmaxScale = 0.14433756729740643F * 1.4426950408889634F;  // 
 template <int kTiles>
 struct Shared {
   static constexpr int kTokens = 8 * kTiles;
-  static constexpr int kSlots = kTiles == 3 ? 10 : 8;  // stages of the ring: what there is room for
-  static constexpr int kInput = kSlots * kStageBytes;  // B operand of a slice; merge area
-  static constexpr int kAttended = kInput + kTiles * kSliceTileBytes;  // B operand of `out`
-  static constexpr int kQuery = kAttended + kTiles * kHeadTileBytes;   // [tokens][48 + pad]
-  static constexpr int kKeyValue = kQuery + kTokens * kQueryRowBytes;  // chunks of self blocks
-  static constexpr int kVectors = kKeyValue + (kTokens + 15) / 16 * kChunkBytes;
+  static constexpr int kQueries = (kTokens / kRanks + 7) / 8 * 8;  // of a CTA, in whole tiles
+  static constexpr int kSelfChunks = (kTokens + kChunkKeys - 1) / kChunkKeys;
+  static constexpr int kMergeBytes = kQueries * kMergeRow * 4;  // of a warp's chunks
+  static constexpr int kSlots = kTiles == 3 ? 11 : 9;  // stages of the ring: what there is room for
+  // B operand of all products. Between products: what warps merge and, behind that, keys and values
+  // of self blocks, in chunks.
+  static constexpr int kInput = kSlots * kStageBytes;
+  static constexpr int kKeyValue = kInput + kSelfChunks * kMergeBytes;
+  static constexpr int kQuery = kInput + kTiles * kSliceTileBytes;  // [queries][48 + pad]
+  static constexpr int kVectors = kQuery + kQueries * kQueryRowBytes;
   static constexpr int kStats = kVectors + 2 * kVectorBytes;  // [2][tokens] float2
-  static constexpr int kMaxSum = kStats + 2 * kTokens * 8;    // [4][tokens] float2
-  static constexpr int kBarriers = kMaxSum + 4 * kTokens * 8;
+  static constexpr int kMaxSum = kStats + 2 * kTokens * 8;    // [warp][queries] float2
+  static constexpr int kBarriers = kMaxSum + kConsumerWarps * kQueries * 8;
   static constexpr int kBytes = kBarriers + (2 * kSlots + 4) * 8;
-  static_assert(4 * kTokens * kMergeRow * 4 <= kTiles * kSliceTileBytes, "merges in kInput");
+  static_assert(kConsumerWarps * kMergeBytes <= kTiles * kSliceTileBytes, "merges in kInput");
+  static_assert(kKeyValue + kSelfChunks * kChunkBytes <= kQuery, "keys and values behind merges");
   static_assert(kBytes <= kSharedBytes);
 };
 
@@ -116,6 +120,11 @@ struct Cta {
     return a.workspace + offset + (block & 1) * half_bytes;
   }
 
+  // What marks a block's partial sums: never that of the block before, whose they replace.
+  __device__ static uint32_t tag_of(int block) {
+    return block & 1;
+  }
+
   // Keeps the compiler from computing the addresses of all phases before the loop over blocks, for
   // which there are no registers.
   __device__ void forget() {
@@ -141,7 +150,7 @@ struct Cta {
       v[i] = 8 * i + row < tokens ? load16(p + i * 8 * kSlice * 2) : make_uint4(0, 0, 0, 0);
     }
     std::byte* to = shared + S::kInput + tid % kColumns * kAlongK + row * 16;
-    await(v, [&](int i) { return p + i * 8 * kSlice * 2; });
+    await(v, Empty(), [&](int i) { return p + i * 8 * kSlice * 2; });
 #pragma unroll
     for (int i = 0; i < kTiles; ++i) {
       *reinterpret_cast<uint4*>(to + i * kSliceTileBytes) = v[i];
@@ -151,7 +160,7 @@ struct Cta {
 
   // --- statistics: mean and inverse deviation of a token from the parts of 32 groups, a half-warp
   // a token (first, first + step, ...), two parts a lane. Asked for while a product runs (they come
-  // later than x does), finished behind it.
+  // later than x does), finished when its sums have been sent.
   template <int kRounds>
   struct StatsParts {
     const std::byte* from;  // parts of this lane
@@ -176,7 +185,7 @@ struct Cta {
 
   template <int kRounds>
   __device__ void take_stats(StatsParts<kRounds>& q, float2* to) const {
-    await(q.part, [&](int i) { return q.from + (q.first + i * q.step) * kHeads * 8; });
+    await(q.part, Empty(), [&](int i) { return q.from + (q.first + i * q.step) * kHeads * 8; });
     __syncwarp();
 #pragma unroll
     for (int i = 0; i < kRounds; ++i) {
@@ -194,15 +203,18 @@ struct Cta {
     }
   }
 
-  // --- products: A from the ring, B from kInput; k16 steps first_k16 ...
+  // B operand in kInput from this k16 step on.
+  __device__ uint64_t input(int first_k16) const {
+    return matrix_descriptor(base + S::kInput + first_k16 * 2 * kAlongK, kAlongK, kSliceTileBytes);
+  }
+
+  // --- products: A from the ring, B from `columns`
   // Unrolled, with one addition an operand: the chain of address instructions would otherwise take
   // longer than the products. `ask` is called when a few stages are under way.
   template <int kStages, int kPerStage, class Ask>
-  __device__ void issue(float (&acc)[4 * kTiles], int first_k16, Ask ask) {
+  __device__ __forceinline__ void issue(float (&acc)[4 * kTiles], uint64_t columns, Ask ask) {
     constexpr uint32_t kTileBytes = kShareBytes / kPerStage;
     const uint64_t rows = matrix_descriptor(base + warp / 4 * kShareBytes, kTileBytes / 2, 128);
-    const uint64_t columns =
-        matrix_descriptor(base + S::kInput + first_k16 * 2 * kAlongK, kAlongK, kSliceTileBytes);
     clear(acc);
 #pragma unroll
     for (int s = 0; s < kStages; ++s) {
@@ -227,26 +239,27 @@ struct Cta {
     stage += kStages;
   }
 
-  __device__ static void clear(float (&acc)[4 * kTiles]) {
+  __device__ __forceinline__ static void clear(float (&acc)[4 * kTiles]) {
 #pragma unroll
-    for (float& v : acc) {
-      v = 0;
-      asm volatile("" : "+f"(v)::"memory");  // before the fence, not between it and wgmma
+    for (int i = 0; i < 4 * kTiles; ++i) {
+      acc[i] = 0;
+      asm volatile("" : "+f"(acc[i])::"memory");  // before the fence, not between it and wgmma
     }
   }
 
-  __device__ void settle(float (&acc)[4 * kTiles]) const {
+  __device__ __forceinline__ void settle(float (&acc)[4 * kTiles]) const {
     product_wait<0>();
 #pragma unroll
-    for (float& v : acc) {
-      asm volatile("" : "+f"(v)::"memory");
+    for (int i = 0; i < 4 * kTiles; ++i) {
+      asm volatile("" : "+f"(acc[i])::"memory");
     }
   }
 
   // A lane's sums: rows 2 g, 2 g + 1 of a 16-row tile, tokens 8 n + 2 t and the next; `address` of
   // one of the first eight tokens, `step` bytes to the token eight further.
   template <class Address>
-  __device__ void send(const float (&acc)[4 * kTiles], int step, Address address) const {
+  __device__ __forceinline__ void send(const float (&acc)[4 * kTiles], uint32_t tag, int step,
+                                       Address address) const {
 #pragma unroll
     for (int odd = 0; odd < 2; ++odd) {
       const int s = lane % 4 * 2 + odd;
@@ -254,55 +267,44 @@ struct Cta {
 #pragma unroll
       for (int n = 0; n < kTiles; ++n) {
         if (8 * n + s < tokens) {
-          store4(to + n * step, pack_partial(acc[4 * n + odd], acc[4 * n + 2 + odd]));
+          store4(to + n * step, pack_partial(acc[4 * n + odd], acc[4 * n + 2 + odd], tag));
         }
       }
     }
   }
 
-  // fp16 [cta][source][owned token][48] of `sources` at `offset`: rows of 16-row tile `tile` of d
-  // go to their owners.
-  __device__ void send_to_owners(const float (&acc)[4 * kTiles], std::byte* to, int sources,
-                                 int source, int tile) const {
-    const int group = tile / 3;
-    std::byte* rows =
-        to + ((group * kRanks * sources + source) * (kTokens / 4) * kHeadDim + tile % 3 * 16) * 2;
-    const int owner_step = sources * (kTokens / 4) * kHeadDim * 2;
-    send(acc, 2 * kHeadDim * 2,
-         [&](int s) { return rows + s % kRanks * owner_step + s / kRanks * (kHeadDim * 2); });
+  // fp16 [cta][slice][owned token][48], from a product over one slice of the columns: its rows, an
+  // eighth of d, go to their owners.
+  __device__ __forceinline__ void send_to_owners(const float (&acc)[4 * kTiles], uint32_t tag,
+                                                 std::byte* to) const {
+    const int tile = kGroupRows / 16 * (cta % kDownGroups) + warp;
+    const int source = tile / 3 * kRanks * kDownSlices + cta / kDownGroups;
+    std::byte* rows = to + (source * (kTokens / 4) * kHeadDim + tile % 3 * 16) * 2;
+    constexpr int kOwnerStep = kDownSlices * (kTokens / 4) * kHeadDim * 2;
+    send(acc, tag, 2 * kHeadDim * 2,
+         [&](int s) { return rows + s % kRanks * kOwnerStep + s / kRanks * (kHeadDim * 2); });
   }
 
-  // --- the residual tile: adds the sources' sums, hands the result on
-  template <int kSources>
-  __device__ void add_sources(std::byte* from, const float* bias) {
+  // --- the residual tile: adds the slices' sums, hands the result on
+  __device__ void add_sources(const std::byte* from, uint32_t tag, const float* bias) {
     const int row = tid % 16 * 4;
-    std::byte* p = from + ((cta * kSources * (kTokens / 4) + tid / 16) * kHeadDim + row) * 2;
+    const std::byte* p =
+        from + ((cta * kDownSlices * (kTokens / 4) + tid / 16) * kHeadDim + row) * 2;
     constexpr size_t kStep = kTokens / 4 * kHeadDim * 2;
-    uint2 v[kSources];
+    uint2 v[kDownSlices];
 #pragma unroll
-    for (int i = 0; i < kSources; ++i) {
+    for (int i = 0; i < kDownSlices; ++i) {
       v[i] = load8(p + i * kStep);
     }
-    await(v, [&](int i) { return p + i * kStep; });
+    await(v, Older{tag}, [&](int i) { return p + i * kStep; });
     float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll
-    for (int i = 0; i < kSources; ++i) {
+    for (int i = 0; i < kDownSlices; ++i) {
       add_partial(sum, v[i]);
     }
     const float4 b = *reinterpret_cast<const float4*>(bias + row);
     residual.x += sum.x / kPartialScale + b.x, residual.y += sum.y / kPartialScale + b.y;
     residual.z += sum.z / kPartialScale + b.z, residual.w += sum.w / kPartialScale + b.w;
-  }
-
-  // For the block after the next; behind what others wait for.
-  template <int kSources>
-  __device__ void empty_sources(std::byte* from) const {
-    std::byte* p =
-        from + ((cta * kSources * (kTokens / 4) + tid / 16) * kHeadDim + tid % 16 * 4) * 2;
-#pragma unroll
-    for (int i = 0; i < kSources; ++i) {
-      store8(p + i * (kTokens / 4 * kHeadDim * 2), make_uint2(kEmpty, kEmpty));
-    }
   }
 
   __device__ bool owns_tile() const {
@@ -343,25 +345,25 @@ struct Cta {
   __device__ uint4 finish_norm(const float (&sum)[8], int s, const float* vector, int column,
                                float scale) const;
   template <int kCount>
-  __device__ static void sum_partials(float (&sum)[8], uint4 (&v)[kCount],
+  __device__ static void sum_partials(float (&sum)[8], uint4 (&v)[kCount], uint32_t tag,
                                       const std::byte* const (&p)[kCount]);
   // fp16 [rank][token][3][48]: 16-byte items of all ranks, those of a rank kRankItems apart.
   static constexpr int kRankItems = kTokens * 18;
-  __device__ void take_self(const std::byte* from, const float* vector) const;
-  __device__ void take_cross(const std::byte* from, const float* vector) const;
+  __device__ void take_self(const std::byte* from, uint32_t tag, const float* vector) const;
+  __device__ void take_cross(const std::byte* from, uint32_t tag, const float* vector) const;
   template <bool kCross>
   __device__ void attend_chunks(int keys);
-  template <int kOwn>
+  static constexpr int kOwn = S::kQueries / 8;  // tiles of queries
   __device__ void store_chunks(const float (&out)[kOwn][3][4], const float (&top)[kOwn][2],
                                const float (&sum)[kOwn][2]) const;
-  __device__ void merge_chunks(int keys) const;
-  __device__ void out_product(std::byte* to);
+  __device__ void merge_chunks(int keys, int block) const;
+  __device__ void take_attended(const std::byte* from) const;
   template <bool kCross>
   __device__ void attend(int block);
-  __device__ void empty_qkv(std::byte* to) const;
+  __device__ void out(int block);
 
   // --- feed forward, the loop over blocks, the producer (dit_stack_kernel.cuh)
-  __device__ void finish_up(std::byte* from, int block) const;
+  __device__ void finish_up(const std::byte* from, int block) const;
   __device__ void up(int block);
   __device__ void down(int block);
   __device__ float4* residual_at(float* x) const;

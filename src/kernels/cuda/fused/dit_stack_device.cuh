@@ -105,13 +105,25 @@ __device__ __forceinline__ void store4(void* p, uint32_t v) {
   asm volatile("st.relaxed.gpu.global.b32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
 }
 
-__device__ __forceinline__ bool is_pending(uint4 v) {
-  return max(max(v.x, v.y), max(v.z, v.w)) == kEmpty;
-}
+// What has not been written since it was emptied.
+struct Empty {
+  __device__ __forceinline__ bool operator()(uint4 v) const {
+    return max(max(v.x, v.y), max(v.z, v.w)) == kEmpty;
+  }
+};
 
-__device__ __forceinline__ bool is_pending(uint2 v) {
-  return max(v.x, v.y) == kEmpty;
-}
+// Partial sums: what is still of the block before, whose tag is the other one.
+struct Older {
+  uint32_t tag;
+
+  __device__ __forceinline__ bool operator()(uint4 v) const {
+    return (((v.x ^ tag) | (v.y ^ tag) | (v.z ^ tag) | (v.w ^ tag)) & 1U) != 0;
+  }
+
+  __device__ __forceinline__ bool operator()(uint2 v) const {
+    return (((v.x ^ tag) | (v.y ^ tag)) & 1U) != 0;
+  }
+};
 
 __device__ __forceinline__ void load(uint4& v, const void* p) {
   v = load16(p);
@@ -122,8 +134,8 @@ __device__ __forceinline__ void load(uint2& v, const void* p) {
 }
 
 // Loads again what was not yet there, all of it at a time, until nothing is missing.
-template <class T, int kCount, class Address>
-__device__ __forceinline__ void await(T (&v)[kCount], Address address) {
+template <class T, int kCount, class Pending, class Address>
+__device__ __forceinline__ void await(T (&v)[kCount], Pending is_pending, Address address) {
 #pragma unroll 1
   for (uint32_t spins = 0; spins < kSpinLimit; ++spins) {
     bool missing = false;
@@ -145,12 +157,13 @@ __device__ __forceinline__ void await(T (&v)[kCount], Address address) {
 }
 
 // --- numbers
-// Partial sums travel as fp16 of a sixteenth: 11 bits from 1e-3 up, and a range of a million.
+// Partial sums travel as fp16 of a sixteenth: 11 bits from 1e-3 up, and a range of a million. The
+// lowest bit of the first of two is the block's tag.
 constexpr float kPartialScale = 0.0625F;
 
-__device__ __forceinline__ uint32_t pack_partial(float a, float b) {
+__device__ __forceinline__ uint32_t pack_partial(float a, float b, uint32_t tag) {
   const __half2 h = __floats2half2_rn(a * kPartialScale, b * kPartialScale);
-  return *reinterpret_cast<const uint32_t*>(&h);
+  return (*reinterpret_cast<const uint32_t*>(&h) & ~1U) | tag;
 }
 
 __device__ __forceinline__ float2 unpack_half(uint32_t v) {

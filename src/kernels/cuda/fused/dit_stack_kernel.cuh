@@ -1,17 +1,21 @@
 // The kernel of dit_stack.h. Per block and CTA:
 //   attend  x -> q (k, v) of head j over a quarter of the columns; the four CTAs of the group swap
-//           partial sums and each computes the head's attention whole; out rows of quarter r over
-//           the head's 48 columns; the owner of a residual tile sums the 32 heads
+//           partial sums, and each attends with its queries: tokens r, r + 4, ...
+//   out     two heads -> 192 rows; the owner of a residual tile sums the 16 slices
 //   up      x -> 192 hidden rows over a quarter of the columns; four CTAs swap partial sums
 //   down    hidden slice -> 192 rows; the owner of a residual tile sums the 16 slices
 // CTA (j, r) owns the residual of rows 48 j .. 48 j + 47 of tokens r, r + 4, ...: f32 in registers.
 //
-// There is no grid barrier. Every exchanged word is its own flag: buffers hold kEmpty until the
-// value is written, readers load until it is there. Each buffer exists twice and blocks alternate.
-// A buffer with one reader is emptied by it; one with several by its writer a block later, when
-// what the writer has received proves that every CTA is past reading it (any output of a block
-// depends on all CTAs' outputs of the block before). Between a word's emptying and its next use
-// lies one whole block. All sums have a fixed order: results do not depend on timing.
+// There is no grid barrier. Every exchanged word is its own flag; readers load until it is there.
+//   Partial sums carry a tag, the parity of their block. They replace those of the block before,
+//   which have been read by then: any output of a block depends on all that CTAs read in the block
+//   before. A launch has an even number of blocks, so the next one finds the odd tag everywhere.
+//   What a CTA reads in self blocks only (others' keys and values) has been replaced, and read by
+//   the tokens' owners, in the cross block between.
+//   x, attention's result, hidden rows and statistics have no bit to spare. They exist twice and
+//   hold kEmpty until they are written; the writer empties the other block's when it writes this
+//   block's.
+// All sums have a fixed order: results do not depend on timing.
 //
 // A producer thread streams weights, packed keys and values, and vectors through a ring in shared
 // memory without regard to any of this, so that memory works while CTAs wait for each other.
@@ -25,7 +29,7 @@ namespace sinew::cuda::dit {
 
 // --- feed forward
 template <int kTiles>
-__device__ void Cta<kTiles>::finish_up(std::byte* from, int block) const {
+__device__ void Cta<kTiles>::finish_up(const std::byte* from, int block) const {
   constexpr int kQuads = kGroupRows / 4;
   constexpr int kRounds = (2 * kTiles * kQuads + kConsumers - 1) / kConsumers;
   constexpr size_t kStep = kTokens / 4 * kGroupRows * 2;
@@ -39,13 +43,13 @@ __device__ void Cta<kTiles>::finish_up(std::byte* from, int block) const {
     if (s >= tokens) {
       break;
     }
-    std::byte* p = from + static_cast<size_t>(cta) * kRanks * kStep + e * 8;
+    const std::byte* p = from + static_cast<size_t>(cta) * kRanks * kStep + e * 8;
     uint2 v[kRanks];
 #pragma unroll
     for (int q = 0; q < kRanks; ++q) {
       v[q] = load8(p + q * kStep);
     }
-    await(v, [&](int q) { return p + q * kStep; });
+    await(v, Older{tag_of(block)}, [&](int q) { return p + q * kStep; });
     float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll
     for (int q = 0; q < kRanks; ++q) {
@@ -62,10 +66,6 @@ __device__ void Cta<kTiles>::finish_up(std::byte* from, int block) const {
            make_uint2(pack_bf16(value(sum.x, gain.x, offset.x), value(sum.y, gain.y, offset.y)),
                       pack_bf16(value(sum.z, gain.z, offset.z), value(sum.w, gain.w, offset.w))));
     store8(buffer(kSpace.hidden, block + 1, kHalf) + at, make_uint2(kEmpty, kEmpty));
-#pragma unroll
-    for (int q = 0; q < kRanks; ++q) {
-      store8(p + q * kStep, make_uint2(kEmpty, kEmpty));
-    }
   }
 }
 
@@ -73,48 +73,46 @@ template <int kTiles>
 __device__ void Cta<kTiles>::up(int block) {
   forget();
   constexpr size_t kXHalf = kTokens * kWidth * 2;
-  constexpr size_t kUpHalf = size_t{kCtas} * kRanks * (kTokens / 4) * kGroupRows * 2;
   take_slice(buffer(kSpace.x_feed, block, kXHalf) + r * kTokens * kSlice * 2);
   sync();
-  DIT_MARK(*this, 6);
+  DIT_MARK(*this, 7);
   float acc[4 * kTiles];
   auto parts = stats_parts<1>(buffer(kSpace.stats_feed, block, kTokens * kHeads * 8), r, kRanks);
-  issue<kFeedForwardStages, 3>(acc, 0, [&] { ask_stats(parts); });
-  take_stats(parts, stats(1));
+  issue<kFeedForwardStages, 3>(acc, input(0), [&] { ask_stats(parts); });
   settle(acc);
   release(stage - 2);
   release(stage - 1);
-  DIT_MARK(*this, 7);
-  std::byte* to = buffer(kSpace.up, block, kUpHalf);
-  send(acc, 2 * kGroupRows * 2, [&](int s) {
+  DIT_MARK(*this, 8);
+  std::byte* to = a.workspace + kSpace.up;
+  send(acc, tag_of(block), 2 * kGroupRows * 2, [&](int s) {
     const int owner = j * kRanks + s % kRanks;
     return to + (((owner * kRanks + r) * (kTokens / 4) + s / kRanks) * kGroupRows + warp * 16) * 2;
   });
+  take_stats(parts, stats(1));
   sync();
   finish_up(to, block);
-  DIT_MARK(*this, 8);
+  DIT_MARK(*this, 9);
 }
 
 template <int kTiles>
 __device__ void Cta<kTiles>::down(int block) {
   forget();
   constexpr size_t kHiddenHalf = kTokens * kHidden * 2;
-  constexpr size_t kDownHalf = size_t{kCtas} * kDownSlices * (kTokens / 4) * kHeadDim * 2;
   const int slice = cta / kDownGroups;
   take_slice(buffer(kSpace.hidden, block, kHiddenHalf) + slice * kTokens * kSlice * 2);
   sync();
-  DIT_MARK(*this, 9);
+  DIT_MARK(*this, 10);
   float acc[4 * kTiles];
-  issue<kFeedForwardStages, 3>(acc, 0, [] {});
+  issue<kFeedForwardStages, 3>(acc, input(0), [] {});
   settle(acc);
   release(stage - 2);
   release(stage - 1);
-  DIT_MARK(*this, 10);
-  std::byte* to = buffer(kSpace.down, block, kDownHalf);
-  send_to_owners(acc, to, kDownSlices, slice, 12 * (cta % kDownGroups) + warp);
+  DIT_MARK(*this, 11);
+  std::byte* to = a.workspace + kSpace.down;
+  send_to_owners(acc, tag_of(block), to);
   sync();  // kInput is free
   if (owns_tile()) {
-    add_sources<kDownSlices>(to, vectors(block) + kDownBias);
+    add_sources(to, tag_of(block), vectors(block) + kDownBias);
   }
   if (block + 1 < a.blocks) {
     barrier_wait(vectors_full(block + 1), (block + 1) / 2 % 2);
@@ -123,14 +121,11 @@ __device__ void Cta<kTiles>::down(int block) {
       publish(kSpace.x_attend, kSpace.stats_attend, block, vectors(block + 1) + kScale);
     }
   }
-  if (owns_tile()) {
-    empty_sources<kDownSlices>(to);
-  }
   __syncwarp();
   if (lane == 0) {
     barrier_arrive(vectors_empty(block));
   }
-  DIT_MARK(*this, 11);
+  DIT_MARK(*this, 12);
 }
 
 template <int kTiles>
@@ -141,10 +136,6 @@ __device__ float4* Cta<kTiles>::residual_at(float* x) const {
 
 template <int kTiles>
 __device__ void Cta<kTiles>::consume() {
-  for (int i = tid; i < (kTokens + 15) / 16 * kChunkBytes / 16; i += kConsumers) {
-    // values of keys past the last token: multiplied by zero, so they must be numbers
-    reinterpret_cast<uint4*>(shared + S::kKeyValue)[i] = make_uint4(0, 0, 0, 0);
-  }
   residual = make_float4(0, 0, 0, 0);
   if (owns_tile()) {
     residual = *residual_at(const_cast<float*>(a.x));
@@ -166,6 +157,7 @@ __device__ void Cta<kTiles>::consume() {
       } else {
         attend<false>(block + 1);
       }
+      out(block + odd);
       up(block + odd);
       down(block + odd);
     }

@@ -4,7 +4,7 @@
 //
 // 128 CTAs. CTA c has head group j = c / 4 and rank r = c % 4.
 //   q, k, v   rows of head j, columns of quarter r          [3*48, 384]
-//   out       rows of quarter r, columns of head j          [384, 48]
+//   out       rows of eighth c % 8, columns of slice c / 8  [192, 96]
 //   up        rows [192 j, 192 (j+1)), columns of quarter r [192, 384]
 //   down      rows of eighth c % 8, columns of slice c / 8  [192, 384]
 // Weights arrive in stages of 18 KB, a third for each of the three warpgroups: four k16 tiles of 48
@@ -30,7 +30,8 @@ constexpr int kCtas = 128;
 constexpr int kRanks = 4;        // CTAs of a head group
 constexpr int kSlice = 384;      // columns of every product but `out`
 constexpr int kGroupRows = 192;  // rows of up and down in a CTA
-constexpr int kDownSlices = 16;  // kHidden / kSlice
+constexpr int kOutSlice = 96;    // columns of out: two heads
+constexpr int kDownSlices = 16;  // kHidden / kSlice, kWidth / kOutSlice
 constexpr int kDownGroups = 8;   // kWidth / kGroupRows
 constexpr int kMaxBlocks = 64;
 constexpr int kMaxTokens = 56;
@@ -53,6 +54,7 @@ constexpr int kSelfStages = kQkvStages + kOutStages + 2 * kFeedForwardStages;
 
 static_assert(kHeads * kHeadDim == kWidth && kHeads * kRanks == kCtas);
 static_assert(kSlice * kRanks == kWidth && kSlice * kDownSlices == kHidden);
+static_assert(kOutSlice * kDownSlices == kWidth);
 static_assert(kDownGroups * kDownSlices == kCtas && kChunkBytes * kStageChunks == kStageBytes);
 
 // Even blocks attend to the context, odd ones to the tokens themselves.
@@ -134,8 +136,8 @@ SINEW_HOST_DEVICE constexpr WeightRun weight_at(bool cross, int cta, int stage, 
   const int row = 64 * group + tile_row(run % 64);
   stage -= first;
   if (stage < kOutStages) {
-    return {Matrix::kOut, kSlice * r + kGroupRows * stage + row,
-            kHeadDim * j + 16 * tile + 8 * half};
+    return {Matrix::kOut, kGroupRows * (cta % kDownGroups) + row,
+            kOutSlice * (cta / kDownGroups) + 16 * (3 * stage + tile) + 8 * half};
   }
   stage -= kOutStages;
   const int column = 16 * (3 * (stage % kFeedForwardStages) + tile) + 8 * half;
@@ -178,14 +180,16 @@ SINEW_HOST_DEVICE constexpr int64_t run_of(bool cross, const WeightRun& w) {
   return (static_cast<int64_t>(j) * kRanks + r) * block_stages(cross) * (kStageBytes / 16) + in_cta;
 }
 
-// Exchange buffers, each twice (blocks alternate). `tiles` = 8-token tiles of the kernel.
+// Exchange buffers; what has two copies alternates between blocks. `tiles` = 8-token tiles of the
+// kernel.
 struct Workspace {
-  size_t qkv;           // fp16 [2][group][rank][3][tokens][48]
-  size_t out;           // fp16 [2][cta][head][tokens/4][48]
-  size_t up;            // fp16 [2][cta][rank][tokens/4][192]
-  size_t down;          // fp16 [2][cta][slice][tokens/4][48]
+  size_t qkv;           // fp16 [group][rank][3][tokens][48]
+  size_t out;           // fp16 [cta][slice][tokens/4][48]
+  size_t up;            // fp16 [cta][rank][tokens/4][192]
+  size_t down;          // fp16 [cta][slice][tokens/4][48]
   size_t x_attend;      // bf16 [2][quarter][tokens][384]
-  size_t x_feed;        // the same, input of `up`
+  size_t attended;      // bf16 [2][slice][tokens][96]
+  size_t x_feed;        // bf16 [2][quarter][tokens][384], input of `up`
   size_t hidden;        // bf16 [2][slice][tokens][384]
   size_t stats_attend;  // f32 [2][tokens][group] (mean, sum of squared deviations)
   size_t stats_feed;
@@ -196,11 +200,12 @@ SINEW_HOST_DEVICE constexpr Workspace workspace(int tiles) {
   const size_t tokens = 8 * static_cast<size_t>(tiles);
   Workspace w{};
   size_t at = 0;
-  w.qkv = at, at += size_t{2} * kHeads * kRanks * 3 * tokens * kHeadDim * 2;
-  w.out = at, at += size_t{2} * kCtas * kHeads * (tokens / 4) * kHeadDim * 2;
-  w.up = at, at += size_t{2} * kCtas * kRanks * (tokens / 4) * kGroupRows * 2;
-  w.down = at, at += size_t{2} * kCtas * kDownSlices * (tokens / 4) * kHeadDim * 2;
+  w.qkv = at, at += size_t{kHeads} * kRanks * 3 * tokens * kHeadDim * 2;
+  w.out = at, at += size_t{kCtas} * kDownSlices * (tokens / 4) * kHeadDim * 2;
+  w.up = at, at += size_t{kCtas} * kRanks * (tokens / 4) * kGroupRows * 2;
+  w.down = at, at += size_t{kCtas} * kDownSlices * (tokens / 4) * kHeadDim * 2;
   w.x_attend = at, at += 2 * tokens * kWidth * 2;
+  w.attended = at, at += 2 * tokens * kWidth * 2;
   w.x_feed = at, at += 2 * tokens * kWidth * 2;
   w.hidden = at, at += 2 * tokens * kHidden * 2;
   w.stats_attend = at, at += 2 * tokens * kHeads * 8;
