@@ -114,15 +114,6 @@ void bench_steps(const RowKernels& kernels, const Options& options) {
              time_resize(*snap, rows_of_width(s.transformed.width), {0, s.snapped.height},
                          s.snapped.width * kChannels, options.runs),
              bytes_of(s.transformed) + bytes_of(s.snapped));
-  const int64_t area = s.snapped.height * s.snapped.width;
-  std::vector<float> planes(static_cast<size_t>(kChannels * area));
-  print_step(kernels.name, "normalise",
-             median_ms(options.runs,
-                       [&] {
-                         kernels.normalize(pixels.data(), area, planes.data(), planes.data() + area,
-                                           planes.data() + 2 * area);
-                       }),
-             5 * bytes_of(s.snapped));
 }
 
 void bench_views(const RowKernels& kernels, int64_t views, ThreadPool& pool,
@@ -137,19 +128,19 @@ void bench_views(const RowKernels& kernels, int64_t views, ThreadPool& pool,
   const size_t scratch_bytes = transform.scratch_bytes();
   Buffer scratch = Buffer::allocate(scratch_bytes * static_cast<size_t>(pool.threads())).value();
   const auto values = static_cast<size_t>(bytes_of(transform.sizes().snapped));
-  std::vector<float> planes(values * static_cast<size_t>(views));
+  std::vector<uint8_t> snapped(values * static_cast<size_t>(views));
   const int64_t bands = transform.bands();
   const auto observe = [&] {
     pool.run(views * bands, [&](int64_t item, int64_t thread) {
       const auto view = static_cast<size_t>(item / bands);
-      transform.normalize({frames[view].data(), kFrame.height, kFrame.width}, item % bands,
-                          std::span(planes).subspan(view * values, values),
-                          scratch.data() + static_cast<size_t>(thread) * scratch_bytes);
+      transform.snap({frames[view].data(), kFrame.height, kFrame.width}, item % bands,
+                     std::span(snapped).subspan(view * values, values),
+                     scratch.data() + static_cast<size_t>(thread) * scratch_bytes);
     });
   };
   const std::string what = fmt::format("{} view{}, {} thread{}", views, views == 1 ? "" : "s",
                                        pool.threads(), pool.threads() == 1 ? "" : "s");
-  const int64_t bytes = views * (bytes_of(kFrame) + 4 * bytes_of(transform.sizes().snapped));
+  const int64_t bytes = views * (bytes_of(kFrame) + bytes_of(transform.sizes().snapped));
   print_step(kernels.name, what, median_ms(options.runs, observe), bytes);
   print_step(kernels.name, what + ", caches empty", median_ms(options.runs, observe, empty_caches),
              bytes);

@@ -17,6 +17,7 @@ extern "C" {
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <deque>
 #include <utility>
 
@@ -85,6 +86,16 @@ const AVCodec* find_decoder(AVCodecID id) {
     default:
       return nullptr;
   }
+}
+
+// A file can name numbers that the library's enumerations do not have, and reading those as what
+// they are declared to be is undefined.
+template <class Enumeration>
+int number_of(const Enumeration& value) {
+  static_assert(sizeof(value) == sizeof(int));
+  int number = 0;
+  std::memcpy(&number, &value, sizeof(number));
+  return number;
 }
 
 }  // namespace
@@ -305,9 +316,10 @@ Result<preprocess::Image> VideoDecoder::Impl::convert() {
     return unsupported("{}: no conversion of pixel format {} to RGB", where, source.format);
   }
   // The frame's own matrix (BT.601 when it names none) and range; RGB is full range.
-  const int* table = sws_getCoefficients(source.colorspace);
-  const bool full = source.color_range == AVCOL_RANGE_JPEG || pixel_format == AV_PIX_FMT_YUVJ420P ||
-                    pixel_format == AV_PIX_FMT_YUVJ422P || pixel_format == AV_PIX_FMT_YUVJ444P;
+  const int* table = sws_getCoefficients(number_of(source.colorspace));
+  const bool full = number_of(source.color_range) == AVCOL_RANGE_JPEG ||
+                    pixel_format == AV_PIX_FMT_YUVJ420P || pixel_format == AV_PIX_FMT_YUVJ422P ||
+                    pixel_format == AV_PIX_FMT_YUVJ444P;
   constexpr int kNeutral = 1 << 16;
   sws_setColorspaceDetails(scaler.get(), table, full ? 1 : 0, table, 1, 0, kNeutral, kNeutral);
   // swscale's vector code writes whole blocks: rows are padded, then packed.

@@ -127,13 +127,13 @@ Result<engine::Executable*> Policy::Impl::run_sample(PreparedInputs::Impl& input
   set_key(inputs.shape, key);
   SINEW_ASSIGN(engine::Executable* const executable, session->prepare(key));
   last_shape = inputs.shape;
-  if (!inputs.has_pixels) {  // made where the network reads them: a copy costs half as much again
-    policy::Preparation::make_pixels(inputs, &session->threads(),
-                                     executable->input("pixel_values").as<float>());
+  if (!inputs.has_frames) {  // made where the network reads them: a copy costs half as much again
+    policy::Preparation::make_frames(inputs, &session->threads(),
+                                     executable->input("frames").as<uint8_t>());
   }
   const auto network_start = Clock::now();
-  if (inputs.has_pixels) {
-    copy_input(*executable, "pixel_values", inputs.pixel_values);
+  if (inputs.has_frames) {
+    copy_input(*executable, "frames", inputs.frames);
   }
   copy_input(*executable, "token_ids", inputs.token_ids);
   copy_input(*executable, "image_rows", inputs.image_rows);
@@ -190,7 +190,7 @@ Status Policy::run(PreparedInputs& inputs, ActionChunk& chunk) {
 Status Policy::act(const Observation& observation, ActionChunk& chunk) {
   PreparedInputs::Impl& inputs = *impl_->act_inputs.impl_;
   SINEW_TRY(
-      impl_->preparation.prepare_all_but_pixels(observation, &impl_->session->threads(), inputs));
+      impl_->preparation.prepare_all_but_frames(observation, &impl_->session->threads(), inputs));
   return impl_->run_call(inputs, chunk);
 }
 
@@ -202,7 +202,7 @@ Status Policy::act_batch(std::span<const Observation> observations, std::span<Ac
   std::vector<PreparedInputs> inputs(observations.size());
   int64_t longest = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    Status status = impl_->preparation.prepare_all_but_pixels(
+    Status status = impl_->preparation.prepare_all_but_frames(
         observations[i], &impl_->session->threads(), *inputs[i].impl_);
     if (!status.ok()) {
       return std::move(status).with(fmt::format("sample {}", i));

@@ -85,7 +85,7 @@ Status Preparation::check_cameras(const Observation& observation, int64_t bands,
   return {};
 }
 
-// Everything about the frames but their pixels.
+// Everything about the frames but what the network reads of them.
 Status Preparation::prepare_frames(const Observation& observation, const ThreadPool* threads,
                                    PreparedInputs::Impl& inputs) const {
   const auto views = std::ssize(config_.modalities.video.keys) *
@@ -111,20 +111,20 @@ Status Preparation::prepare_frames(const Observation& observation, const ThreadP
   return {};
 }
 
-void Preparation::make_pixels(PreparedInputs::Impl& inputs, ThreadPool* threads,
-                              std::span<float> dst) {
+void Preparation::make_frames(PreparedInputs::Impl& inputs, ThreadPool* threads,
+                              std::span<uint8_t> dst) {
   const auto start = Clock::now();
   const auto cameras = std::ssize(inputs.cameras);
   const int64_t views = inputs.shape.views;
   const int64_t bands = inputs.cameras[0].transform->bands();  // all cameras end at one size
-  const size_t pixels = dst.size() / static_cast<size_t>(views);
+  const size_t bytes = dst.size() / static_cast<size_t>(views);
   const auto make_band = [&](int64_t item, int64_t thread) {
     const int64_t view = item / bands;  // time-major, then view (spec/preprocessing.md section 1)
     const auto& camera = inputs.cameras[static_cast<size_t>(view % cameras)];
     const Frame& frame = camera.frames[static_cast<size_t>(view / cameras)];
-    camera.transform->normalize(
+    camera.transform->snap(
         {frame.pixels, frame.height, frame.width}, item % bands,
-        dst.subspan(static_cast<size_t>(view) * pixels, pixels),
+        dst.subspan(static_cast<size_t>(view) * bytes, bytes),
         inputs.scratch.data() + static_cast<size_t>(thread) * inputs.scratch_stride);
   };
   if (threads != nullptr) {
@@ -234,11 +234,11 @@ Status Preparation::prepare_noise(const Observation& observation,
   return {};
 }
 
-Status Preparation::prepare_all_but_pixels(const Observation& observation,
+Status Preparation::prepare_all_but_frames(const Observation& observation,
                                            const ThreadPool* threads,
                                            PreparedInputs::Impl& inputs) const {
   inputs.is_ready = false;
-  inputs.has_pixels = false;
+  inputs.has_frames = false;
   const auto start = Clock::now();
   SINEW_TRY(preprocess::check_instruction(observation.language));
   SINEW_TRY(prepare_frames(observation, threads, inputs));
@@ -254,12 +254,12 @@ Status Preparation::prepare_all_but_pixels(const Observation& observation,
 }
 
 Status Preparation::prepare(const Observation& observation, PreparedInputs::Impl& inputs) const {
-  SINEW_TRY(prepare_all_but_pixels(observation, nullptr, inputs));
+  SINEW_TRY(prepare_all_but_frames(observation, nullptr, inputs));
   const model::SampleShape& shape = inputs.shape;
-  inputs.pixel_values.resize(
+  inputs.frames.resize(
       static_cast<size_t>(shape.views * 3 * shape.image_height * shape.image_width));
-  make_pixels(inputs, nullptr, inputs.pixel_values);
-  inputs.has_pixels = true;
+  make_frames(inputs, nullptr, inputs.frames);
+  inputs.has_frames = true;
   inputs.is_ready = true;
   return {};
 }

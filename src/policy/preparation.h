@@ -36,14 +36,15 @@ class Preparation {
   // text it allocates nothing.
   Status prepare(const Observation& observation, PreparedInputs::Impl& inputs) const;
 
-  // The same without pixel_values, which make_pixels then puts where the network reads them while
+  // The same without the frames, which make_frames then puts where the network reads them while
   // the observation is still there. is_ready stays false. `threads`: that will be given to it.
-  Status prepare_all_but_pixels(const Observation& observation, const ThreadPool* threads,
+  Status prepare_all_but_frames(const Observation& observation, const ThreadPool* threads,
                                 PreparedInputs::Impl& inputs) const;
 
   // Frames to dst [v, 3, H, W]. They are spread over `threads`, which are the caller's for the
   // call; nullptr: the calling thread does it all. The result does not depend on it.
-  static void make_pixels(PreparedInputs::Impl& inputs, ThreadPool* threads, std::span<float> dst);
+  static void make_frames(PreparedInputs::Impl& inputs, ThreadPool* threads,
+                          std::span<uint8_t> dst);
 
   // Tokenises `language` for these images, as prepare does: fills token_ids, image_rows, text_rows.
   Status tokenize(std::string_view language, PreparedInputs::Impl& inputs) const;

@@ -39,8 +39,8 @@ struct PreparedInputs::Impl {
   std::vector<Camera> cameras;
   Buffer scratch;                              // of the transforms, one piece a thread
   size_t scratch_stride = 0;                   // bytes of a piece
-  bool has_pixels = false;                     // pixel_values are there; else made by the run
-  std::vector<float> pixel_values;             // [v, 3, H, W]
+  bool has_frames = false;                     // frames are there; else made by the run
+  std::vector<uint8_t> frames;                 // [v, H, W, 3]
   std::string language;                        // what token_ids belong to
   std::vector<int64_t> image_tokens;           // of each image, likewise
   std::vector<int32_t> token_ids;              // [t]

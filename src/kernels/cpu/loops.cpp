@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 namespace sinew::cpu {
@@ -87,17 +88,22 @@ SINEW_CPU_CLONES void euler_loop(const float* x, const float* velocity, float dt
 
 namespace {
 
-using Quad =
-    float __attribute__((vector_size(4 * sizeof(float)), aligned(alignof(float)), may_alias));
+using Quad = float __attribute__((vector_size(4 * sizeof(float))));
 
 // y[i * stride + r] = x[r * columns + i] for 4 rows and 4 columns.
 SINEW_INLINE void transpose_quads(const float* x, int64_t columns, int64_t stride, float* y) {
-  const auto row = [&](int64_t r) { return *reinterpret_cast<const Quad*>(x + r * columns); };
+  const auto row = [&](int64_t r) {
+    Quad quad;
+    std::memcpy(&quad, x + r * columns, sizeof(quad));
+    return quad;
+  };
   const Quad low01 = __builtin_shufflevector(row(0), row(1), 0, 4, 1, 5);
   const Quad high01 = __builtin_shufflevector(row(0), row(1), 2, 6, 3, 7);
   const Quad low23 = __builtin_shufflevector(row(2), row(3), 0, 4, 1, 5);
   const Quad high23 = __builtin_shufflevector(row(2), row(3), 2, 6, 3, 7);
-  const auto store = [&](int64_t i, Quad quad) { *reinterpret_cast<Quad*>(y + i * stride) = quad; };
+  const auto store = [&](int64_t i, Quad quad) {
+    std::memcpy(y + i * stride, &quad, sizeof(quad));
+  };
   store(0, __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
   store(1, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
   store(2, __builtin_shufflevector(high01, high23, 0, 1, 4, 5));

@@ -153,24 +153,6 @@ void FrameTransform::snap(const ImageRef& frame, int64_t band, std::span<uint8_t
   steps_->run(frame, band, {dst.data(), stride}, scratch);
 }
 
-void FrameTransform::normalize(const ImageRef& frame, int64_t band, std::span<float> dst,
-                               std::byte* scratch) const {
-  SINEW_CHECK(frame.height == frame_.height && frame.width == frame_.width);
-  const auto [height, width] = sizes_.snapped;
-  const int64_t area = height * width;
-  SINEW_CHECK(std::ssize(dst) == area * kChannels);
-  const Range rows = steps_->rows_of(band);
-  const int64_t stride = row_bytes(width);
-  ScratchPieces pieces(scratch);
-  auto* snapped = pieces.take<uint8_t>(rows.count() * stride);
-  steps_->run(frame, band, {snapped, stride, rows.begin}, pieces.rest());
-  for (int64_t y = rows.begin; y < rows.end; ++y) {
-    float* red = dst.data() + y * width;
-    steps_->kernels.normalize(snapped + (y - rows.begin) * stride, width, red, red + area,
-                              red + 2 * area);
-  }
-}
-
 Result<Image> eval_transform(const ImageRef& frame, int64_t shortest_edge, double crop_fraction) {
   const Size from{frame.height, frame.width};
   SINEW_ASSIGN(const TransformSizes sizes, transform_sizes(from, shortest_edge, crop_fraction));

@@ -1,4 +1,4 @@
-// Sections 1 to 3 of spec/preprocessing.md for the frames of one camera: every table is made when
+// Sections 1 and 2 of spec/preprocessing.md for the frames of one camera: every table is made when
 // the size becomes known, so that each frame of a running robot costs arithmetic only. A frame is
 // made in bands of rows that depend on nothing but the frame, for as many threads as there are.
 // eval_transform and snap_to_patches (image.h) are the same code for a single use.
@@ -45,10 +45,6 @@ class FrameTransform {
 
   // Sections 1 and 2: u8 [snapped.height, snapped.width, 3].
   void snap(const ImageRef& frame, int64_t band, std::span<uint8_t> dst, std::byte* scratch) const;
-
-  // And 3: f32 [3, snapped.height, snapped.width].
-  void normalize(const ImageRef& frame, int64_t band, std::span<float> dst,
-                 std::byte* scratch) const;
 
  private:
   FrameTransform(Size frame, const TransformSizes& sizes, int64_t bands, const RowKernels& kernels);

@@ -1,4 +1,4 @@
-// Camera frames: decode, the evaluation transform, the snap to multiples of 28, normalisation
+// Camera frames: decode, the evaluation transform, the snap to multiples of 28, which the network normalises
 // (spec/preprocessing.md sections 1 to 3). Byte-identical to the original's libraries.
 #pragma once
 
@@ -81,8 +81,5 @@ Result<TransformSizes> transform_sizes(Size frame, int64_t shortest_edge, double
 Result<Image> eval_transform(const ImageRef& frame, int64_t shortest_edge, double crop_fraction);
 // Section 2. Fails where it does, and for images of no or too many pixels.
 Result<Image> snap_to_patches(const ImageRef& image);
-
-// Section 3: dst f32 [3, height, width] = (u8 - 127.5) / 127.5; dst must have that size.
-void normalize_image(const ImageRef& image, std::span<float> dst);
 
 }  // namespace sinew::preprocess

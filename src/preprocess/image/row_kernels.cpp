@@ -189,58 +189,39 @@ SINEW_INLINE void filter_rows(const RowSpan& src, std::span<const int32_t> weigh
       });
 }
 
-SINEW_INLINE float normalized(uint8_t level) {
-  const float centred = static_cast<float>(level) - kLevelCentre;
-  return centred * kLevelUnitHigh + centred * kLevelUnitLow;
-}
-
-SINEW_INLINE void normalize(const uint8_t* src, int64_t pixels, float* __restrict red,
-                            float* __restrict green, float* __restrict blue) {
-  for (int64_t i = 0; i < pixels; ++i) {
-    red[i] = normalized(src[kChannels * i]);
-    green[i] = normalized(src[kChannels * i + 1]);
-    blue[i] = normalized(src[kChannels * i + 2]);
-  }
-}
-
 // One implementation: the functions above, compiled for `target`.
 // NOLINTBEGIN(bugprone-macro-parentheses): names and attributes cannot have any
-#define SINEW_ROW_KERNELS(kernels, label, target)                                                  \
-  struct kernels {                                                                                 \
-    target static void narrow_row(const Columns<float>& columns, const uint8_t* src, float* out,   \
-                                  std::byte* scratch) {                                            \
-      narrow(columns, src, out, scratch);                                                          \
-    }                                                                                              \
-    target static void stretch_row(const Columns<int32_t>& columns, const uint8_t* src,            \
-                                   int16_t* out, std::byte* scratch) {                             \
-      stretch(columns, src, out, scratch);                                                         \
-    }                                                                                              \
-    target static void filter_row(const Columns<int32_t>& columns, const uint8_t* src,             \
-                                  uint8_t* dst, std::byte* scratch) {                              \
-      filter_columns(columns, src, dst, scratch);                                                  \
-    }                                                                                              \
-    target static void mean_of_rows(const MeanOperands& operands) { mean(operands); }              \
-    target static void blend_rows(const int16_t* near, const int16_t* far,                         \
-                                  std::span<const int32_t> weights, int64_t values,                \
-                                  uint8_t* dst) {                                                  \
-      blend(near, far, weights, values, dst);                                                      \
-    }                                                                                              \
-    target static void filter_of_rows(const RowSpan& src, std::span<const int32_t> weights,        \
-                                      int64_t values, uint8_t* dst) {                              \
-      filter_rows(src, weights, values, dst);                                                      \
-    }                                                                                              \
-    target static void normalize_row(const uint8_t* src, int64_t pixels, float* red, float* green, \
-                                     float* blue) {                                                \
-      normalize(src, pixels, red, green, blue);                                                    \
-    }                                                                                              \
-    static constexpr RowKernels kTable = {.name = label,                                           \
-                                          .narrow = narrow_row,                                    \
-                                          .stretch = stretch_row,                                  \
-                                          .filter_columns = filter_row,                            \
-                                          .mean = mean_of_rows,                                    \
-                                          .blend = blend_rows,                                     \
-                                          .filter_rows = filter_of_rows,                           \
-                                          .normalize = normalize_row};                             \
+#define SINEW_ROW_KERNELS(kernels, label, target)                                                \
+  struct kernels {                                                                               \
+    target static void narrow_row(const Columns<float>& columns, const uint8_t* src, float* out, \
+                                  std::byte* scratch) {                                          \
+      narrow(columns, src, out, scratch);                                                        \
+    }                                                                                            \
+    target static void stretch_row(const Columns<int32_t>& columns, const uint8_t* src,          \
+                                   int16_t* out, std::byte* scratch) {                           \
+      stretch(columns, src, out, scratch);                                                       \
+    }                                                                                            \
+    target static void filter_row(const Columns<int32_t>& columns, const uint8_t* src,           \
+                                  uint8_t* dst, std::byte* scratch) {                            \
+      filter_columns(columns, src, dst, scratch);                                                \
+    }                                                                                            \
+    target static void mean_of_rows(const MeanOperands& operands) { mean(operands); }            \
+    target static void blend_rows(const int16_t* near, const int16_t* far,                       \
+                                  std::span<const int32_t> weights, int64_t values,              \
+                                  uint8_t* dst) {                                                \
+      blend(near, far, weights, values, dst);                                                    \
+    }                                                                                            \
+    target static void filter_of_rows(const RowSpan& src, std::span<const int32_t> weights,      \
+                                      int64_t values, uint8_t* dst) {                            \
+      filter_rows(src, weights, values, dst);                                                    \
+    }                                                                                            \
+    static constexpr RowKernels kTable = {.name = label,                                         \
+                                          .narrow = narrow_row,                                  \
+                                          .stretch = stretch_row,                                \
+                                          .filter_columns = filter_row,                          \
+                                          .mean = mean_of_rows,                                  \
+                                          .blend = blend_rows,                                   \
+                                          .filter_rows = filter_of_rows};                        \
   }
 // NOLINTEND(bugprone-macro-parentheses)
 

@@ -64,9 +64,6 @@ struct RowKernels {
   // Section 2.1, vertically: weights, one a row from src.first on.
   void (*filter_rows)(const RowSpan& src, std::span<const int32_t> weights, int64_t values,
                       uint8_t* dst);
-
-  // Section 3: interleaved levels to planes.
-  void (*normalize)(const uint8_t* src, int64_t pixels, float* red, float* green, float* blue);
 };
 
 inline uint8_t to_byte(int32_t value) {
@@ -86,24 +83,6 @@ inline constexpr int32_t kFilterHalf = 1 << (kFilterBits - 1);
 
 // Those that this processor can run, fastest first; the last one runs anywhere.
 std::span<const RowKernels* const> row_kernels();
-
-// (level - 127.5) / 127.5 for the 256 levels, rounded once, without a division: the first nine
-// bits of 1 / 127.5 times a level are exact, and the product with the rest is added to that.
-inline constexpr float kLevelCentre = 127.5F;
-inline constexpr float kLevelUnitHigh = 0x1.01p-7F;
-inline constexpr float kLevelUnitLow = static_cast<float>(1.0 / 127.5 - 0x1.01p-7);
-
-constexpr bool level_units_are_exact() {
-  for (int level = 0; level < 256; ++level) {
-    const float centred = static_cast<float>(level) - kLevelCentre;
-    if (centred * kLevelUnitHigh + centred * kLevelUnitLow != centred / kLevelCentre) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static_assert(level_units_are_exact());
 
 #if defined(__x86_64__) && defined(__linux__)
 extern const RowKernels kAvx512RowKernels;

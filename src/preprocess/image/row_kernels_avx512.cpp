@@ -283,36 +283,6 @@ SINEW_AVX512 void filter_rows(const RowSpan& src, std::span<const int32_t> weigh
   }
 }
 
-SINEW_AVX512_INLINE __m512 normalized(__m512i levels) {
-  const __m512 centred = _mm512_sub_ps(_mm512_cvtepi32_ps(levels), _mm512_set1_ps(kLevelCentre));
-  return _mm512_add_ps(_mm512_mul_ps(centred, _mm512_set1_ps(kLevelUnitHigh)),
-                       _mm512_mul_ps(centred, _mm512_set1_ps(kLevelUnitLow)));
-}
-
-SINEW_AVX512 void normalize(const uint8_t* src, int64_t pixels, float* red, float* green,
-                            float* blue) {
-  constexpr __mmask64 kLowBytes = 0x1111111111111111;
-  alignas(kBytes) std::array<uint8_t, kBytes> places{};
-  for (size_t i = 0; i < kLanes; ++i) {
-    places[4 * i] = static_cast<uint8_t>(3 * i);
-  }
-  const __m512i red_bytes = load(places.data());
-  const __m512i green_bytes = _mm512_add_epi8(red_bytes, _mm512_set1_epi8(1));
-  const __m512i blue_bytes = _mm512_add_epi8(red_bytes, _mm512_set1_epi8(2));
-  for (int64_t i = 0; i < pixels; i += kLanes) {
-    const auto mask = first_lanes<__mmask16>(pixels - i, kLanes);
-    const __m512i bytes = _mm512_maskz_loadu_epi8(
-        first_lanes<__mmask64>(kChannels * std::min(pixels - i, kLanes), kBytes),
-        src + kChannels * i);
-    const auto levels = [&](__m512i indices) SINEW_AVX512 {
-      return normalized(_mm512_maskz_permutexvar_epi8(kLowBytes, indices, bytes));
-    };
-    _mm512_mask_storeu_ps(red + i, mask, levels(red_bytes));
-    _mm512_mask_storeu_ps(green + i, mask, levels(green_bytes));
-    _mm512_mask_storeu_ps(blue + i, mask, levels(blue_bytes));
-  }
-}
-
 }  // namespace
 
 constexpr RowKernels kAvx512RowKernels = {.name = "avx512",
@@ -322,8 +292,7 @@ constexpr RowKernels kAvx512RowKernels = {.name = "avx512",
                                           .filter_columns = filter_columns,
                                           .mean = mean,
                                           .blend = blend,
-                                          .filter_rows = filter_rows,
-                                          .normalize = normalize};
+                                          .filter_rows = filter_rows};
 
 }  // namespace sinew::preprocess
 

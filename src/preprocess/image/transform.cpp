@@ -111,11 +111,4 @@ Result<TransformSizes> transform_sizes(Size frame, int64_t shortest_edge, double
   return sizes;
 }
 
-void normalize_image(const ImageRef& image, std::span<float> dst) {
-  const int64_t area = image.height * image.width;
-  SINEW_CHECK(std::ssize(dst) == area * kChannels);
-  float* red = dst.data();
-  row_kernels().front()->normalize(image.pixels, area, red, red + area, red + 2 * area);
-}
-
 }  // namespace sinew::preprocess

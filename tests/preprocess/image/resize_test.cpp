@@ -116,13 +116,5 @@ TEST(Resize, EverySmallPairOfSizesStaysInBounds) {
   }
 }
 
-TEST(NormalizeImage, MapsBytesToPlanes) {
-  const Image in{1, 2, {0, 127, 255, 128, 64, 1}};
-  std::vector<float> out(6, std::numeric_limits<float>::quiet_NaN());
-  normalize_image(in, out);
-  EXPECT_THAT(out, ElementsAre(-1.0F, 0.5F / 127.5F, -0.5F / 127.5F, -63.5F / 127.5F, 1.0F,
-                               -126.5F / 127.5F));
-}
-
 }  // namespace
 }  // namespace sinew::preprocess
