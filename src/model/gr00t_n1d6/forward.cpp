@@ -8,6 +8,7 @@
 #include "model/blocks/cross_context.h"
 #include "model/blocks/dit_stack.h"
 #include "model/blocks/patch_embedding.h"
+#include "model/blocks/vit_stack.h"
 #include "model/gr00t_n1d6/weights.h"
 #include "ops/builder.h"
 
@@ -61,14 +62,13 @@ Value vision(Builder& b, const Config& c, const SampleShape& s, Value frames, co
                             [&](Value pixels) { b.site("pixel_values", pixels); });
   b.site("vis.embed", x);
   const auto epsilon = static_cast<float>(c.vision.epsilon);
-  for (size_t i = 0; i < w.vision.blocks.size(); ++i) {
-    x = vit_block(b, {.x = x,
-                      .w = w.vision.blocks[i],
-                      .images = s.views,
-                      .heads = c.vision.heads,
-                      .epsilon = epsilon});
-    b.site(fmt::format("vis.layer{}", i), x);
-  }
+  x = vit_stack(b,
+                {.x = x,
+                 .w = w.vision.blocks,
+                 .images = s.views,
+                 .heads = c.vision.heads,
+                 .epsilon = epsilon},
+                [&](size_t i, Value layer) { b.site(fmt::format("vis.layer{}", i), layer); });
   x = b.layer_norm(x, w.vision.post_norm_w, w.vision.post_norm_b, epsilon);
   b.site("vis.out", x);
   const Value tokens = vision_projector(
