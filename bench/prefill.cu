@@ -3,6 +3,7 @@
 // layers from graph replays over distinct weights (blocks). Prints tables; see docs/performance.md.
 // Size: one program, so that one build answers all three questions about the same operands.
 #include "kernels/cuda/fused/lm_block.h"
+#include "kernels/cuda/fused/norm_fold.h"
 #include "kernels/cuda/fused/vit_block.h"
 #include "kernels_cuda/reference.cuh"
 
@@ -309,6 +310,142 @@ void check_product(GemmEpilogue e, int64_t m, int64_t n, int64_t k, const ops::D
               count, worst);
 }
 
+// A product with residual, and one behind it that applies a layer norm of its rows.
+struct NormedPair {
+  Product before, behind;
+  Array<float> weight, shift, gain, offset, statistics, centres;
+  Array<Bf16> rows;
+
+  NormedPair(GemmEpilogue e, int64_t m, int64_t n, int64_t k)
+      : before(GemmEpilogue::kResidual, m, k, n, 1),
+        behind(e, m, n, k, 1),
+        weight(reference::random<float>(static_cast<size_t>(k), 31, 0.2F, 1)),
+        shift(reference::random<float>(static_cast<size_t>(k), 32, 0.1F)),
+        gain(static_cast<size_t>(n)),
+        offset(static_cast<size_t>(n)),
+        statistics(static_cast<size_t>(cuda::row_statistics_stride(m) * cuda::kMostRowParts * 2)),
+        centres(static_cast<size_t>(m)),
+        rows(static_cast<size_t>(m * k)) {
+    // Parameters are of bf16: these are the same values.
+    const auto bias = reference::random<Bf16>(static_cast<size_t>(n), 2, 0.3F);
+    const auto norm_weight = reference::random<Bf16>(static_cast<size_t>(k), 31, 0.2F, 1);
+    const auto norm_shift = reference::random<Bf16>(static_cast<size_t>(k), 32, 0.1F);
+    must(cuda::enqueue_norm_fold({.n = n,
+                                  .k = k,
+                                  .w = behind.w[0].get(),
+                                  .bias = bias.get(),
+                                  .weight = norm_weight.get(),
+                                  .shift = norm_shift.get(),
+                                  .gain = gain.get(),
+                                  .offset = offset.get()},
+                                 nullptr));
+    SINEW_CUDA(cudaDeviceSynchronize());
+  }
+
+  std::vector<float> expected() const {
+    const std::vector<float> y = before.expected();
+    Array<float> normed(y.size());
+    SINEW_CUDA(cudaMemcpy(normed.get(), y.data(), y.size() * 4, cudaMemcpyHostToDevice));
+    reference::norm(normed.get(), normed.get(), weight.get(), shift.get(), behind.m, behind.k,
+                    1e-6);
+    Array<float> out(static_cast<size_t>(behind.m * behind.n));
+    reference::linear(out.get(), normed.get(), behind.w[0].get(), behind.bias.get(), behind.m,
+                      behind.n, behind.k);
+    if (behind.epilogue != GemmEpilogue::kBias) {
+      reference::map(out.get(), out.get(), nullptr, out.size(),
+                     behind.epilogue == GemmEpilogue::kGeluTanh ? reference::Map::kGeluTanh
+                                                                : reference::Map::kGeluErf);
+    }
+    return out.host();
+  }
+
+  std::vector<float> run(const GemmTile& first, const GemmTile& second,
+                         const ops::DeviceCaps& device) {
+    // Any centre is right; one that is near costs no accuracy.
+    const std::vector<float> near(static_cast<size_t>(behind.m), 0.125F);
+    SINEW_CUDA(cudaMemcpy(centres.get(), near.data(), near.size() * 4, cudaMemcpyHostToDevice));
+    statistics.poison();
+    rows.poison();
+    behind.out_bf16.poison();
+    cuda::GemmArgs a = before.args(0);
+    a.ahead = {.rows = rows.get(),
+               .weight = weight.get(),
+               .centres = centres.get(),
+               .statistics = statistics.get()};
+    cuda::GemmArgs b = behind.args(0);
+    b.a = rows.get();
+    b.bias = offset.get();
+    b.behind = {.statistics = statistics.get(),
+                .parts = cuda::gemm_row_parts(first, behind.k),
+                .gain = gain.get(),
+                .centres = centres.get(),
+                .epsilon = 1e-6F};
+    must(cuda::prepare_gemm(a.epilogue, first, device));
+    must(cuda::prepare_gemm(b.epilogue, second, device));
+    must(cuda::enqueue_gemm(a, first, device, nullptr));
+    must(cuda::enqueue_gemm(b, second, device, nullptr));
+    SINEW_CUDA(cudaDeviceSynchronize());
+    std::vector<float> got;
+    for (const Bf16 v : behind.out_bf16.host()) {
+      got.push_back(static_cast<float>(v));
+    }
+    return got;
+  }
+
+  // The largest distance of a centre, moved on, from its row's mean.
+  double centre_error(const std::vector<float>& rows_before) const {
+    const std::vector<float> moved = centres.host();
+    const auto k = static_cast<size_t>(behind.k);
+    double worst = 0;
+    for (size_t r = 0; r < moved.size(); ++r) {
+      double sum = 0;
+      for (size_t c = 0; c < k; ++c) {
+        sum += static_cast<double>(rows_before[r * k + c]);
+      }
+      worst =
+          std::max(worst, std::abs(sum / static_cast<double>(k) - static_cast<double>(moved[r])));
+    }
+    return worst;
+  }
+};
+
+// Every tile before one that is behind, and every tile behind one that is before.
+void check_norm_behind(GemmEpilogue e, int64_t m, int64_t n, int64_t k,
+                       const ops::DeviceCaps& device) {
+  NormedPair pair(e, m, n, k);
+  const std::vector<float> rows = pair.before.expected();
+  const std::vector<float> expected = pair.expected();
+  const auto before = candidates(GemmEpilogue::kResidual, m, k, true);
+  const auto behind = candidates(e, m, n, true);
+  double worst = 0;
+  double worst_centre = 0;
+  int count = 0;
+  for (size_t i = 0; i < std::max(before.size(), behind.size()); ++i) {
+    const GemmTile& first = before[i % before.size()];
+    const GemmTile& second = behind[i % behind.size()];
+    if (cuda::gemm_row_parts(first, k) > cuda::kMostRowParts) {
+      continue;
+    }
+    const std::vector<float> got = pair.run(first, second, device);
+    const double error = reference::distance(got, expected);
+    const double centre = pair.centre_error(rows);
+    const bool is_equal = pair.run(first, second, device) == got;
+    if (!(error < 3e-3 && centre < 1e-5 && is_equal)) {
+      std::printf("FAILED norm between tiles %s and %s: error %.2e, centres %.2e, replays %s\n",
+                  text_of(first).c_str(), text_of(second).c_str(), error, centre,
+                  is_equal ? "equal" : "DIFFER");
+      ++failures;
+    }
+    worst = std::max(worst, error);
+    worst_centre = std::max(worst_centre, centre);
+    ++count;
+  }
+  std::printf(
+      "norm behind %-9s [%lld, %lld, %lld]: %d pairs, largest error %.2e, of centres %.2e\n",
+      name_of(e), static_cast<long long>(m), static_cast<long long>(n), static_cast<long long>(k),
+      count, worst, worst_centre);
+}
+
 void check_attention(reference::AttentionShape s) {
   const int64_t width = int64_t{s.heads} * s.head_dim;
   const int64_t kv_width = int64_t{s.kv_heads} * s.head_dim;
@@ -377,6 +514,7 @@ void check_attention(reference::AttentionShape s) {
 
 struct VitWeights {
   Array<float> norm1_w, norm1_b, qkv_b, out_b, norm2_w, norm2_b, up_b, down_b;
+  Array<float> qkv_gain, qkv_offset, up_gain, up_offset;
   Array<Bf16> qkv_w, out_w, up_w, down_w;
 
   VitWeights(int64_t d, int64_t f, uint64_t seed) {
@@ -394,19 +532,42 @@ struct VitWeights {
     up_b = reference::random<float>(n(f), seed + 10, 0.1F);
     down_w = reference::random<Bf16>(n(d * f), seed + 11, 1 / std::sqrt(static_cast<float>(f)));
     down_b = reference::random<float>(n(d), seed + 12, 0.1F);
+    // Parameters are of bf16: these are the same values.
+    const auto fold = [&](const Array<Bf16>& w, int64_t rows, uint64_t norm, uint64_t bias,
+                          Array<float>& gain, Array<float>& offset) {
+      const auto b = reference::random<Bf16>(n(rows), seed + bias, 0.1F);
+      const auto norm_w = reference::random<Bf16>(n(d), seed + norm, 0.2F, 1);
+      const auto norm_b = reference::random<Bf16>(n(d), seed + norm + 1, 0.1F);
+      gain = Array<float>(n(rows));
+      offset = Array<float>(n(rows));
+      must(cuda::enqueue_norm_fold({.n = rows,
+                                    .k = d,
+                                    .w = w.get(),
+                                    .bias = b.get(),
+                                    .weight = norm_w.get(),
+                                    .shift = norm_b.get(),
+                                    .gain = gain.get(),
+                                    .offset = offset.get()},
+                                   nullptr));
+      SINEW_CUDA(cudaDeviceSynchronize());
+    };
+    fold(qkv_w, 3 * d, 1, 4, qkv_gain, qkv_offset);
+    fold(up_w, f, 7, 10, up_gain, up_offset);
   }
 
-  cuda::VitBlockParameters parameters() const {
+  cuda::VitBlockParameters parameters(const cuda::VitBlockPlan& plan) const {
     return {.norm1_w = norm1_w.get(),
             .norm1_b = norm1_b.get(),
             .qkv_w = qkv_w.get(),
-            .qkv_b = qkv_b.get(),
+            .qkv_b = plan.norms_behind ? qkv_offset.get() : qkv_b.get(),
+            .qkv_gain = qkv_gain.get(),
             .out_w = out_w.get(),
             .out_b = out_b.get(),
             .norm2_w = norm2_w.get(),
             .norm2_b = norm2_b.get(),
             .up_w = up_w.get(),
-            .up_b = up_b.get(),
+            .up_b = plan.norms_behind ? up_offset.get() : up_b.get(),
+            .up_gain = up_gain.get(),
             .down_w = down_w.get(),
             .down_b = down_b.get()};
   }
@@ -508,29 +669,137 @@ std::vector<float> lm_reference(const cuda::LmBlockShape& s, const LmWeights& w,
   return z.host();
 }
 
-void report_block(const char* name, const std::function<void(float*)>& run, size_t count,
-                  const std::vector<float>& exact, const std::vector<float>& plain) {
-  Array<float> out(count);
+// What a chain of blocks is compared with. Errors are relative to what the blocks add to x: a large
+// x would hide them.
+struct ExpectedBlocks {
+  std::vector<float> x, exact, plain;
+
+  double error(const std::vector<float>& got) const {
+    std::vector<float> moved(got.size());
+    std::vector<float> added(got.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      moved[i] = got[i] - x[i];
+      added[i] = exact[i] - x[i];
+    }
+    return reference::distance(moved, added);
+  }
+};
+
+using RunBlocks = std::function<void(float*)>;
+
+std::vector<float> result_of(const RunBlocks& run, size_t count) {
+  const Array<float> out(count);
   run(out.get());
   SINEW_CUDA(cudaDeviceSynchronize());
-  const std::vector<float> first = out.host();
-  out.poison();
-  run(out.get());
-  SINEW_CUDA(cudaDeviceSynchronize());
-  const std::vector<float> second = out.host();
-  const double error = reference::distance(first, exact);
-  const double yardstick = reference::distance(plain, exact);
+  return out.host();
+}
+
+// `with_kernels` runs norms as kernels of their own; rows of which a chain in bf16 keeps nothing
+// are held to that.
+void report_block(const std::string& name, const RunBlocks& run, const RunBlocks& with_kernels,
+                  const ExpectedBlocks& expected) {
+  const size_t count = expected.x.size();
+  const std::vector<float> first = result_of(run, count);
+  const std::vector<float> second = result_of(run, count);
+  const double error = expected.error(first);
+  const double yardstick = expected.error(expected.plain);
+  const double kernels = expected.error(result_of(with_kernels, count));
   const bool is_equal = std::memcmp(first.data(), second.data(), count * 4) == 0;
-  const bool is_good = error < 2 * yardstick && is_equal;
+  const bool is_good = error < 2 * yardstick && error < 1.15 * kernels && is_equal;
   failures += is_good ? 0 : 1;
-  std::printf("%s %s: error %.2e, plain bf16 %.2e, replays %s\n", is_good ? "ok" : "FAILED", name,
-              error, yardstick, is_equal ? "equal" : "DIFFER");
+  std::printf(
+      "%s %s: error %.2e of out, %.2e of what is added, %.2e with norm kernels, plain bf16 %.2e, "
+      "replays %s\n",
+      is_good ? "ok" : "FAILED", name.c_str(), reference::distance(first, expected.exact), error,
+      kernels, yardstick, is_equal ? "equal" : "DIFFER");
 }
 
 const cuda::VitBlockShape kVit{
     .images = 2, .patches = 360, .width = 1152, .heads = 16, .ffn = 4304, .epsilon = 1e-6F};
 const cuda::LmBlockShape kLm{
     .tokens = 222, .width = 2048, .heads = 16, .kv_heads = 8, .ffn = 6144, .epsilon = 1e-6F};
+
+// What the residual stream may look like: `offset` is every row's mean in standard deviations, and
+// every 97th channel is an outlier of `outlier` of them.
+struct RowKind {
+  const char* name;
+  float offset;
+  float outlier;
+};
+
+constexpr RowKind kRowKinds[] = {{"", 0, 1}, {", mean 30", 30, 1}, {", outliers", 3, 100}};
+
+Array<float> rows_of(const RowKind& kind, int64_t rows, int64_t width) {
+  const auto count = static_cast<size_t>(rows * width);
+  std::vector<float> x = reference::random<float>(count, 9, 1, 0).host();
+  for (size_t i = 0; i < count; ++i) {
+    const size_t channel = i % static_cast<size_t>(width);
+    x[i] = kind.offset + x[i] * (channel % 97 == 5 ? kind.outlier : 1.0F);
+  }
+  Array<float> made(count);
+  SINEW_CUDA(cudaMemcpy(made.get(), x.data(), count * 4, cudaMemcpyHostToDevice));
+  return made;
+}
+
+// The output of `blocks`, one after the other, that of each the reference's input of the next.
+void check_vit(const cuda::VitBlockShape& s, const ops::DeviceCaps& device, const RowKind& kind,
+               int blocks) {
+  const auto count = static_cast<size_t>(s.images * s.patches * s.width);
+  auto plan = must(cuda::plan_vit_block(s, device));
+  must(cuda::prepare_vit_block(plan));
+  const Array<std::byte> workspace(plan.workspace_bytes);
+  const auto x = rows_of(kind, s.images * s.patches, s.width);
+  std::vector<VitWeights> weights;
+  ExpectedBlocks expected{x.host(), x.host(), x.host()};
+  const auto advance = [&](std::vector<float>& rows, bool r) {
+    Array<float> from(count);
+    SINEW_CUDA(cudaMemcpy(from.get(), rows.data(), count * 4, cudaMemcpyHostToDevice));
+    rows = vit_reference(s, weights.back(), from, r);
+  };
+  for (int i = 0; i < blocks; ++i) {
+    weights.emplace_back(s.width, s.ffn, 100 + 20 * static_cast<uint64_t>(i));
+    advance(expected.exact, false);
+    advance(expected.plain, true);
+  }
+  const auto run = [&](float* out) {
+    std::vector<cuda::VitBlockParameters> parameters;
+    for (const VitWeights& w : weights) {
+      parameters.push_back(w.parameters(plan));
+    }
+    must(cuda::enqueue_vit_blocks(plan, parameters, x.get(), out, workspace.get(), nullptr));
+  };
+  const bool norms_behind = plan.norms_behind;
+  report_block(
+      "vit_block " + std::to_string(s.images) + " x " + std::to_string(s.patches) + " (" +
+          std::to_string(blocks) + ")" + kind.name,
+      [&](float* out) {
+        plan.norms_behind = norms_behind;
+        run(out);
+      },
+      [&](float* out) {
+        plan.norms_behind = false;
+        run(out);
+      },
+      expected);
+}
+
+void check_lm(const cuda::LmBlockShape& s, const ops::DeviceCaps& device, const RowKind& kind) {
+  const auto plan = must(cuda::plan_lm_block(s, device));
+  must(cuda::prepare_lm_block(plan));
+  const Array<std::byte> workspace(plan.workspace_bytes);
+  const auto x = rows_of(kind, s.tokens, s.width);
+  const auto cos = reference::random<float>(static_cast<size_t>(s.tokens * 64), 10, 0.6F);
+  const auto sin = reference::random<float>(static_cast<size_t>(s.tokens * 64), 11, 0.6F);
+  const LmWeights w(s, 200);
+  const auto run = [&](float* out) {
+    must(cuda::enqueue_lm_block(plan, w.parameters(), {x.get(), cos.get(), sin.get(), out},
+                                workspace.get(), nullptr));
+  };
+  report_block("lm_block " + std::to_string(s.tokens) + kind.name, run, run,
+               {.x = x.host(),
+                .exact = lm_reference(s, w, x, cos, sin, false),
+                .plain = lm_reference(s, w, x, cos, sin, true)});
+}
 
 void check_blocks(const ops::DeviceCaps& device, bool is_small) {
   for (const auto& [images, patches] : {std::pair{1, 324}, {2, 360}, {4, 360}}) {
@@ -543,19 +812,10 @@ void check_blocks(const ops::DeviceCaps& device, bool is_small) {
       s.heads = 4;
       s.ffn = 528;
     }
-    const auto count = static_cast<size_t>(s.images * s.patches * s.width);
-    const VitWeights w(s.width, s.ffn, 100);
-    const auto x = reference::random<float>(count, 9, 1);
-    const auto plan = must(cuda::plan_vit_block(s, device));
-    must(cuda::prepare_vit_block(plan));
-    const Array<std::byte> workspace(plan.workspace_bytes);
-    report_block(
-        ("vit_block " + std::to_string(s.images) + " x " + std::to_string(s.patches)).c_str(),
-        [&](float* out) {
-          must(cuda::enqueue_vit_block(plan, w.parameters(), x.get(), out, workspace.get(),
-                                       nullptr));
-        },
-        count, vit_reference(s, w, x, false), vit_reference(s, w, x, true));
+    for (const RowKind& kind : kRowKinds) {
+      check_vit(s, device, kind, 1);
+      check_vit(s, device, kind, 2);
+    }
   }
   for (const int tokens : {116, 222, 411}) {
     cuda::LmBlockShape s = kLm;
@@ -567,21 +827,9 @@ void check_blocks(const ops::DeviceCaps& device, bool is_small) {
       s.kv_heads = 2;
       s.ffn = 544;
     }
-    const auto count = static_cast<size_t>(s.tokens * s.width);
-    const LmWeights w(s, 200);
-    const auto x = reference::random<float>(count, 9, 1);
-    const auto cos = reference::random<float>(static_cast<size_t>(s.tokens * 64), 10, 0.6F);
-    const auto sin = reference::random<float>(static_cast<size_t>(s.tokens * 64), 11, 0.6F);
-    const auto plan = must(cuda::plan_lm_block(s, device));
-    must(cuda::prepare_lm_block(plan));
-    const Array<std::byte> workspace(plan.workspace_bytes);
-    report_block(
-        ("lm_block " + std::to_string(s.tokens)).c_str(),
-        [&](float* out) {
-          must(cuda::enqueue_lm_block(plan, w.parameters(), {x.get(), cos.get(), sin.get(), out},
-                                      workspace.get(), nullptr));
-        },
-        count, lm_reference(s, w, x, cos, sin, false), lm_reference(s, w, x, cos, sin, true));
+    for (const RowKind& kind : kRowKinds) {
+      check_lm(s, device, kind);
+    }
   }
 }
 
@@ -602,6 +850,12 @@ void check_products(const ops::DeviceCaps& device, bool is_small) {
 
 void check(const ops::DeviceCaps& device, bool is_small) {
   check_products(device, is_small);
+  if (cuda::gemm_body(device) == cuda::GemmBody::kSm90) {
+    for (const auto e : {GemmEpilogue::kBias, GemmEpilogue::kGeluTanh, GemmEpilogue::kGeluErf}) {
+      check_norm_behind(e, 150, 272, 208, device);
+      check_norm_behind(e, 300, 1152, 1008, device);
+    }
+  }
   ops::DeviceCaps older = device;
   older.compute_capability = 89;
   std::printf("as on an older device:\n");
@@ -769,16 +1023,15 @@ struct VitChain {
     const Array<std::byte> workspace(plan.workspace_bytes);
     const auto count = static_cast<size_t>(s.images * s.patches * s.width);
     const auto in = reference::random<float>(count, 9, 1);
-    const Array<float> a(count), b(count);
+    const Array<float> out(count);
+    std::vector<cuda::VitBlockParameters> blocks;
+    for (const VitWeights& layer : layers) {
+      blocks.push_back(layer.parameters(plan));
+    }
     return graph_us(
                [&](cudaStream_t stream) {
-                 const float* x = in.get();
-                 for (size_t i = 0; i < layers.size(); ++i) {
-                   float* out = i % 2 == 0 ? a.get() : b.get();
-                   must(cuda::enqueue_vit_block(plan, layers[i].parameters(), x, out,
-                                                workspace.get(), stream));
-                   x = out;
-                 }
+                 must(cuda::enqueue_vit_blocks(plan, blocks, in.get(), out.get(), workspace.get(),
+                                               stream));
                },
                replays) /
            static_cast<double>(layers.size());
@@ -802,16 +1055,17 @@ struct LmChain {
     const auto in = reference::random<float>(count, 9, 1);
     const auto cos = reference::random<float>(static_cast<size_t>(s.tokens * 64), 10, 0.6F);
     const auto sin = reference::random<float>(static_cast<size_t>(s.tokens * 64), 11, 0.6F);
-    const Array<float> a(count), b(count);
+    const Array<float> out(count);
+    const Array<float> other(count);
     return graph_us(
                [&](cudaStream_t stream) {
                  const float* x = in.get();
                  for (size_t i = 0; i < layers.size(); ++i) {
-                   float* out = i % 2 == 0 ? a.get() : b.get();
+                   float* const y = i % 2 == 0 ? out.get() : other.get();
                    must(cuda::enqueue_lm_block(plan, layers[i].parameters(),
-                                               {x, cos.get(), sin.get(), out}, workspace.get(),
+                                               {x, cos.get(), sin.get(), y}, workspace.get(),
                                                stream));
-                   x = out;
+                   x = y;
                  }
                },
                replays) /
@@ -835,13 +1089,34 @@ cuda::LmBlockShape lm_shape(int tokens) {
 constexpr std::pair<int, int> kImages[] = {{1, 324}, {2, 360}, {4, 360}};
 constexpr int kTokens[] = {116, 222, 411};
 
+// Median time of a layer. Where norms come behind products, also with norm kernels, in turns: power
+// and heat drift.
+double time_norms(cuda::VitBlockPlan plan, const VitChain& chain, int replays) {
+  if (!plan.norms_behind) {
+    return chain.layer_us(plan, replays);
+  }
+  std::array<std::array<double, 5>, 2> times{};
+  for (size_t round = 0; round < times[0].size(); ++round) {
+    for (size_t behind = 0; behind < 2; ++behind) {
+      plan.norms_behind = behind != 0;
+      times[behind][round] = chain.layer_us(plan, replays);
+    }
+  }
+  for (auto& of : times) {
+    std::sort(of.begin(), of.end());
+  }
+  std::printf("with norm kernels %.1f (%.1f to %.1f) us a layer, behind products %.1f to %.1f; ",
+              times[0][2], times[0][0], times[0][4], times[1][0], times[1][4]);
+  return times[1][2];
+}
+
 void time_blocks(const ops::DeviceCaps& device) {
   constexpr int kReplays = 30;
   {
     const VitChain chain(27);
     for (const auto& [images, patches] : kImages) {
-      const auto plan = must(cuda::plan_vit_block(vit_shape(images, patches), device));
-      const double us = chain.layer_us(plan, kReplays);
+      auto plan = must(cuda::plan_vit_block(vit_shape(images, patches), device));
+      const double us = time_norms(plan, chain, kReplays);
       std::printf(
           "vision %d x %d: %.3f ms (27 layers), %.1f us a layer; qkv %s, out %s, up %s, "
           "down %s, attention %dx%d\n",
@@ -869,6 +1144,12 @@ void tune_product(const char* name, Plan& plan, GemmTile Plan::*tile, const Chai
                   GemmEpilogue e, int64_t m, int64_t n, int64_t k) {
   std::vector<std::pair<double, GemmTile>> times;
   for (const GemmTile& candidate : candidates(e, m, n, false)) {
+    if constexpr (requires { plan.norms_behind; }) {
+      if (e == GemmEpilogue::kResidual && plan.norms_behind &&
+          cuda::gemm_row_parts(candidate, n) > cuda::kMostRowParts) {
+        continue;
+      }
+    }
     plan.*tile = candidate;
     times.emplace_back(chain.layer_us(plan, 5), candidate);
   }

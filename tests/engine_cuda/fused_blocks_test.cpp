@@ -9,7 +9,7 @@
 #include "model/blocks/lm_block.h"
 #include "model/blocks/patch_embedding.h"
 #include "model/blocks/vision_projector.h"
-#include "model/blocks/vit_block.h"
+#include "model/blocks/vit_stack.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -57,37 +57,40 @@ class MadeUpWeights final : public WeightSource {
   std::map<std::string, Shape> shapes_;
 };
 
-ops::Plan record_vision(int64_t heads) {
+ops::Plan record_vision(int64_t heads, int64_t images = 2) {
   constexpr int64_t kWidth = 288;
   constexpr int64_t kFfn = 528;
   Builder b;
-  const Value x = b.real_input("x", {2 * 90, kWidth});
-  const auto vector = [&](const char* name, int64_t n) { return b.weight(name, {n}); };
-  const auto matrix = [&](const char* name, int64_t n, int64_t k) {
-    return b.weight(name, {n, k});
-  };
-  const model::VitBlock block{.x = x,
-                              .w = {.norm1_w = vector("norm1", kWidth),
-                                    .norm1_b = vector("shift1", kWidth),
-                                    .q_w = matrix("q", kWidth, kWidth),
-                                    .q_b = vector("qb", kWidth),
-                                    .k_w = matrix("k", kWidth, kWidth),
-                                    .k_b = vector("kb", kWidth),
-                                    .v_w = matrix("v", kWidth, kWidth),
-                                    .v_b = vector("vb", kWidth),
-                                    .out_w = matrix("out", kWidth, kWidth),
-                                    .out_b = vector("outb", kWidth),
-                                    .norm2_w = vector("norm2", kWidth),
-                                    .norm2_b = vector("shift2", kWidth),
-                                    .up_w = matrix("up", kFfn, kWidth),
-                                    .up_b = vector("upb", kFfn),
-                                    .down_w = matrix("down", kWidth, kFfn),
-                                    .down_b = vector("downb", kWidth)},
-                              .images = 2,
-                              .heads = heads,
-                              .epsilon = 1e-6F};
+  const Value x = b.real_input("x", {images * 90, kWidth});
+  std::vector<model::VitBlockWeights> weights;
+  for (int i = 0; i < 3; ++i) {
+    const auto vector = [&](const char* name, int64_t n) {
+      return b.weight(fmt::format("{}.{}", name, i), {n});
+    };
+    const auto matrix = [&](const char* name, int64_t n, int64_t k) {
+      return b.weight(fmt::format("{}.{}", name, i), {n, k});
+    };
+    weights.push_back({.norm1_w = vector("norm1", kWidth),
+                       .norm1_b = vector("shift1", kWidth),
+                       .q_w = matrix("q", kWidth, kWidth),
+                       .q_b = vector("qb", kWidth),
+                       .k_w = matrix("k", kWidth, kWidth),
+                       .k_b = vector("kb", kWidth),
+                       .v_w = matrix("v", kWidth, kWidth),
+                       .v_b = vector("vb", kWidth),
+                       .out_w = matrix("out", kWidth, kWidth),
+                       .out_b = vector("outb", kWidth),
+                       .norm2_w = vector("norm2", kWidth),
+                       .norm2_b = vector("shift2", kWidth),
+                       .up_w = matrix("up", kFfn, kWidth),
+                       .up_b = vector("upb", kFfn),
+                       .down_w = matrix("down", kWidth, kFfn),
+                       .down_b = vector("downb", kWidth)});
+  }
   b.stage("vision", [&] {
-    const Value y = model::vit_block(b, block);
+    const Value y = model::vit_stack(
+        b, {.x = x, .w = weights, .images = images, .heads = heads, .epsilon = 1e-6F},
+        [&](size_t i, Value rows) { b.site(fmt::format("layer{}", i), rows); });
     b.output(y);
     return y;
   });
@@ -347,14 +350,17 @@ std::vector<std::string> lowerings(ops::Plan plan, ops::Precision precision, int
 TEST(FusedBlocks, AreTakenWholeInBf16) {
   for (const int capability : {87, 90, 120}) {
     EXPECT_THAT(lowerings(record_vision(4), ops::Precision::kBf16, capability),
-                testing::ElementsAre("cuda:vit_block"));
+                testing::ElementsAre("cuda:vit_stack"));
+    EXPECT_THAT(lowerings(record_vision(4), ops::Precision::kBf16, capability,
+                          /*keep_sites=*/true),
+                testing::ElementsAre("cuda:vit_block", "cuda:vit_block", "cuda:vit_block"));
     EXPECT_THAT(lowerings(record_language(), ops::Precision::kBf16, capability),
                 testing::ElementsAre("cuda:lm_block"));
   }
 }
 
 TEST(FusedBlocks, AreTakenApartWhereTheKernelsDoNotFit) {
-  const auto has_block = testing::AnyOf("cuda:vit_block", "cuda:lm_block");
+  const auto has_block = testing::AnyOf("cuda:vit_stack", "cuda:vit_block", "cuda:lm_block");
   EXPECT_THAT(lowerings(record_vision(4), ops::Precision::kFp32, 90),
               testing::Not(testing::Contains(has_block)));
   EXPECT_THAT(lowerings(record_vision(4), ops::Precision::kBf16, 75),
@@ -447,9 +453,9 @@ TEST(FusedBlocks, GiveTheNumbersOfTheCpu) {
     GTEST_SKIP() << "no GPU: " << cuda_system().problem;
   }
   for (const auto& plan :
-       {record_vision(4), record_language(), record_diffusion(17, 1536), record_diffusion(51, 1536),
-        record_context(), record_projector(), record_patches(1, 14), record_patches(3, 10),
-        record_action(16), record_action(17), record_action(50)}) {
+       {record_vision(4), record_vision(4, 4), record_language(), record_diffusion(17, 1536),
+        record_diffusion(51, 1536), record_context(), record_projector(), record_patches(1, 14),
+        record_patches(3, 10), record_action(16), record_action(17), record_action(50)}) {
     const MadeUpWeights weights(plan);  // backends know parameters by their address
     const auto cpu = make_cpu_backend(2);
     const auto gpu = make_cuda_backend({.lowering = LoweringChoice::kFused}).value();

@@ -123,10 +123,33 @@ TEST(ChooseAttentionTile, ReachesEveryMultiprocessorWhereThereIsWork) {
 
 TEST(PlanVitBlock, HasTheWorkspaceOfItsIntermediates) {
   const VitBlockShape shape{.images = 2, .patches = 360, .width = 1152, .heads = 16, .ffn = 4304};
-  const auto plan = plan_vit_block(shape, hopper());
+  ops::DeviceCaps older = hopper();
+  older.compute_capability = 89;
+  const auto plan = plan_vit_block(shape, older);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
+  EXPECT_FALSE(plan.value().norms_behind);
   // normed, q k v, attended in bf16; the middle in f32; the hidden layer in bf16
-  EXPECT_EQ(plan.value().workspace_bytes, size_t{720} * (1152 * 2 * 5 + 1152 * 4 + 4304 * 2));
+  const size_t rows = size_t{720} * (1152 * 2 * 5 + 1152 * 4 + 4304 * 2);
+  EXPECT_EQ(plan.value().workspace_bytes, rows);
+  const auto behind = plan_vit_block(shape, hopper());
+  ASSERT_TRUE(behind.ok()) << behind.status().message();
+  EXPECT_TRUE(behind.value().norms_behind);
+  // statistics of 768 rows, centres of 720
+  EXPECT_EQ(behind.value().workspace_bytes, rows + size_t{768} * kMostRowParts * 8 + 3072);
+}
+
+TEST(CanNormBehind, NeedsHopperAndFewParts) {
+  const GemmTile narrow{.columns = 64, .split_k = 4};
+  const GemmTile wide{.columns = 128, .split_k = 4};
+  EXPECT_EQ(gemm_row_parts(narrow, 1152), 36)
+      << "blocks that split the depth in 4 have half a tile";
+  EXPECT_EQ(gemm_row_parts(wide, 1152), 18);
+  EXPECT_EQ(gemm_row_parts({.columns = 256}, 1152), 5);
+  EXPECT_FALSE(can_norm_behind(narrow, 1152, hopper()));
+  EXPECT_TRUE(can_norm_behind(wide, 1152, hopper()));
+  ops::DeviceCaps older = hopper();
+  older.compute_capability = 89;
+  EXPECT_FALSE(can_norm_behind(wide, 1152, older));
 }
 
 TEST(PlanVitBlock, RefusesOtherHeads) {

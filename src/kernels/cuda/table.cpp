@@ -69,7 +69,8 @@ constexpr std::array kRows = {
 constexpr std::array kCompositeRows = {
     CudaCompositeRow{{"patch_embedding", 1, "cuda:patch_embedding", refuse_patch_embedding},
                      make_patch_embedding},
-    CudaCompositeRow{{"vit_block", 1, "cuda:vit_block", refuse_vit_block}, make_vit_block},
+    CudaCompositeRow{{"vit_stack", 1, "cuda:vit_stack", refuse_vit_blocks}, make_vit_blocks},
+    CudaCompositeRow{{"vit_block", 1, "cuda:vit_block", refuse_vit_blocks}, make_vit_blocks},
     CudaCompositeRow{{"vision_projector", 1, "cuda:vision_projector", refuse_vision_projector},
                      make_vision_projector},
     CudaCompositeRow{{"lm_block", 1, "cuda:lm_block", refuse_lm_block}, make_lm_block},

@@ -119,13 +119,21 @@ Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::Devi
 Status enqueue_gemm(const GemmArgs& args, const GemmTile& tile, const ops::DeviceCaps& device,
                     Stream stream) {
   SINEW_TRY(check_gemm(args));
+  const bool is_normed = args.behind.statistics != nullptr || args.ahead.rows != nullptr;
+  const int64_t parted = args.ahead.rows != nullptr ? args.n : 1;
+  if (is_normed && !can_norm_behind(tile, parted, device)) {
+    return Status(Code::kInternal, "a norm behind its product, which this body or tile cannot do");
+  }
   const EpilogueOperands operands{.m = static_cast<int>(args.m),
                                   .n = static_cast<int>(args.n),
                                   .bias = args.bias,
                                   .residual = args.residual,
                                   .out = args.out,
                                   .head_rope = args.head_rope,
-                                  .parts = args.parts};
+                                  .parts = args.parts,
+                                  .k = static_cast<int>(args.k),
+                                  .behind = args.behind,
+                                  .ahead = args.ahead};
   if (gemm_body(device) == GemmBody::kMmaSync) {
     return enqueue_gemm_mma(args, operands, device.compute_capability >= 90, stream);
   }

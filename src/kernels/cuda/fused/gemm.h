@@ -43,6 +43,32 @@ struct GemmParts {
   void* out[kMost] = {};
 };
 
+// Statistics of rows x, in parts of a row: {sum, sum of squares} of x - centre, f32
+// [kMostRowParts, row_statistics_stride(m), 2].
+constexpr int kMostRowParts = 24;
+
+constexpr int64_t row_statistics_stride(int64_t m) {
+  return (m + 127) / 128 * 128;
+}
+
+// A layer norm applied behind its product: a holds (x - centre) weight, and the sums become
+// (sums - mean gain) / deviation + bias, from the statistics of x.
+struct NormBehind {
+  const float* statistics = nullptr;  // null: a is multiplied as it is
+  int parts = 0;
+  const float* gain = nullptr;  // [n], the sums of w weight over k
+  float* centres = nullptr;     // [m]: the means are added
+  float epsilon = 0;
+};
+
+// What a product before such a one writes beside its rows.
+struct NormAhead {
+  void* rows = nullptr;            // [m, n] bf16: (out - centre) weight; null: nothing follows
+  const float* weight = nullptr;   // [n]; a parameter, as w
+  const float* centres = nullptr;  // [m], near the means
+  float* statistics = nullptr;     // in gemm_row_parts() parts
+};
+
 // All pointers are device memory, 16-byte aligned.
 struct GemmArgs {
   GemmEpilogue epilogue = GemmEpilogue::kBias;
@@ -51,11 +77,13 @@ struct GemmArgs {
   int64_t k = 0;            // k % 8 == 0
   const void* a = nullptr;  // [m, k] bf16
   const void* w = nullptr;  // [n, k] bf16; a parameter: read before the preceding kernel is done
-  const float* bias = nullptr;      // [n]; optional
+  const float* bias = nullptr;      // [n]; optional; a parameter, as w
   const float* residual = nullptr;  // [m, n]; optional; may be `out`
   void* out = nullptr;              // [m, n] or [m, n/2]
   HeadRope head_rope{};
-  GemmParts parts{};  // kBias: in place of `out`
+  GemmParts parts{};    // kBias: in place of `out`
+  NormBehind behind{};  // kBias, kGeluTanh and kGeluErf on the sm_90 body
+  NormAhead ahead{};    // kResidual on the sm_90 body
 };
 
 // How a product is cut. Blocks of a cluster share what they read (`cluster_m` blocks below each
@@ -90,11 +118,18 @@ std::span<const int> gemm_tile_columns(GemmEpilogue epilogue);
 bool gemm_tile_fits(GemmEpilogue epilogue, const GemmTile& tile);
 int gemm_most_stages(const GemmTile& tile, int blocks_per_sm);
 
+// The number of parts in which rows of n values get their statistics.
+int gemm_row_parts(const GemmTile& tile, int64_t n);
+
 // Shared memory of a block of the sm_90 body.
 size_t gemm_shared_bytes(const GemmTile& tile);
 
 // What does not fit the body, or nothing.
 Status check_gemm(const GemmArgs& args);
+
+// Whether the norm of rows of n values that a product with this tile writes can be applied behind
+// the next.
+bool can_norm_behind(const GemmTile& before, int64_t n, const ops::DeviceCaps& device);
 
 // Lets the body of this tile use its shared memory; once, before the first launch.
 Status prepare_gemm(GemmEpilogue epilogue, const GemmTile& tile, const ops::DeviceCaps& device);

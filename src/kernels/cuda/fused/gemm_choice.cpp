@@ -18,7 +18,10 @@ size_t stage_bytes(int columns) {
   return static_cast<size_t>(kTileRows + columns) * 128;
 }
 
-constexpr size_t kBarrierBytes = 128;
+// Behind the ring: barriers, and two terms of every column and row.
+size_t tail_bytes(int columns) {
+  return 128 + 8 * static_cast<size_t>(kTileRows + columns);
+}
 
 }  // namespace
 
@@ -51,8 +54,17 @@ std::span<const int> gemm_tile_columns(GemmEpilogue epilogue) {
   return {};
 }
 
+int gemm_row_parts(const GemmTile& tile, int64_t n) {
+  const int columns = tile.split_k == 4 ? tile.columns / 2 : tile.columns;
+  return static_cast<int>((n + columns - 1) / columns);
+}
+
+bool can_norm_behind(const GemmTile& before, int64_t n, const ops::DeviceCaps& device) {
+  return gemm_body(device) == GemmBody::kSm90 && gemm_row_parts(before, n) <= kMostRowParts;
+}
+
 size_t gemm_shared_bytes(const GemmTile& tile) {
-  return static_cast<size_t>(tile.stages) * stage_bytes(tile.columns) + kBarrierBytes;
+  return static_cast<size_t>(tile.stages) * stage_bytes(tile.columns) + tail_bytes(tile.columns);
 }
 
 Status check_gemm(const GemmArgs& args) {
@@ -70,7 +82,7 @@ Status check_gemm(const GemmArgs& args) {
 
 int gemm_most_stages(const GemmTile& tile, int blocks_per_sm) {
   const auto blocks = static_cast<size_t>(blocks_per_sm);
-  const size_t room = kSharedOfSm / blocks - kSharedReserved - kBarrierBytes;
+  const size_t room = kSharedOfSm / blocks - kSharedReserved - tail_bytes(tile.columns);
   return static_cast<int>(std::min<size_t>(room / stage_bytes(tile.columns), 8));
 }
 

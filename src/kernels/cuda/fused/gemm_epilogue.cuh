@@ -24,6 +24,9 @@ struct EpilogueOperands {
   void* out = nullptr;
   HeadRope head_rope{};
   GemmParts parts{};
+  int k = 0;
+  NormBehind behind{};
+  NormAhead ahead{};
 };
 
 __device__ __forceinline__ float gelu_tanh(float x) {
@@ -71,6 +74,18 @@ __device__ __forceinline__ float4 activate(float4 v) {
 
 __device__ __forceinline__ float4 operator+(float4 a, float4 b) {
   return {a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w};
+}
+
+__device__ __forceinline__ float4 operator+(float4 a, float b) {
+  return {a.x + b, a.y + b, a.z + b, a.w + b};
+}
+
+__device__ __forceinline__ float4 operator*(float4 a, float b) {
+  return {a.x * b, a.y * b, a.z * b, a.w * b};
+}
+
+__device__ __forceinline__ float4 operator*(float4 a, float4 b) {
+  return {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w};
 }
 
 __device__ __forceinline__ float4 load_or_zero(const float* from, bool is_there) {

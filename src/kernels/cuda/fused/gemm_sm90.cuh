@@ -1,5 +1,6 @@
 // out = epilogue(a w^T) on sm_90a: tiles of 128 rows, two consumer warpgroups of 64 rows each fed
-// by one copying thread through a ring of shared-memory stages.
+// by one copying thread through a ring of shared-memory stages; one more warp fetches what the end
+// of a tile needs beside its sums (gemm_terms.cuh).
 //
 // Blocks of a cluster that need the same tile each fetch a part of it and send it to all of them,
 // so that a byte crosses from L2 once a cluster; blocks that split the depth add up through
@@ -11,6 +12,7 @@
 #pragma once
 
 #include "kernels/cuda/fused/gemm_epilogue.cuh"
+#include "kernels/cuda/fused/gemm_terms.cuh"
 #include "kernels/cuda/fused/hopper.cuh"
 #include "kernels/cuda/fused/launch.cuh"
 #include "kernels/cuda/fused/wgmma.cuh"
@@ -19,7 +21,7 @@ namespace sinew::cuda {
 
 constexpr int kGemmRows = 128;
 constexpr int kGemmDepth = 64;     // k of a stage: one swizzled row of 128 bytes
-constexpr int kGemmThreads = 288;  // two warpgroups that compute, one warp that copies
+constexpr int kGemmThreads = 320;  // two warpgroups that compute, a warp that copies, one for terms
 constexpr int kGemmConsumers = 256;
 constexpr int kMaxStages = 8;
 constexpr uint32_t kRowBytes = 128;
@@ -71,6 +73,7 @@ __device__ __forceinline__ Place place_of(const GemmShape& s) {
 struct Ring {
   uint32_t a, w;         // of stage 0
   uint32_t full, empty;  // barriers of stage 0, 8 bytes each
+  uint32_t terms;
 };
 
 __device__ __forceinline__ void advance(int& stage, uint32_t& phase, int stages) {
@@ -215,15 +218,6 @@ struct Parts {
   }
 };
 
-__device__ __forceinline__ float4 load_shared(uint32_t address) {
-  float4 v;
-  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
-               : "r"(address)
-               : "memory");
-  return v;
-}
-
 // Quads of a thread are 4096 bytes apart.
 constexpr uint32_t kQuadStride = kGemmConsumers * 16;
 
@@ -255,85 +249,184 @@ __device__ __forceinline__ void exchange_parts(const float (&sums)[kColumns / 2]
   hopper::cluster_wait();
 }
 
+// Of a tile: its first row and column, and the row of this thread's row half 0.
+struct Tile {
+  int row, column;
+  int in_row;
+
+  __device__ int thread_row() const { return row + in_row; }
+};
+
+__device__ __forceinline__ Tile tile_at(const GemmShape& s, const Place& p, int tile, int columns) {
+  const int row_clusters = s.row_tiles / s.cluster_m;
+  return {
+      .row = (tile % row_clusters * s.cluster_m + p.in_m) * kGemmRows,
+      .column = (tile / row_clusters * s.cluster_n + p.in_n) * columns,
+      .in_row = static_cast<int>(threadIdx.x) / 32 * 16 + static_cast<int>(threadIdx.x) % 32 / 4};
+}
+
 // Adds the parts in the order of their ranks and finishes this block's.
 template <int kColumns, int kSplits, GemmEpilogue kEpilogue>
-__device__ __forceinline__ void finish_part(const Place& p, uint32_t exchange,
-                                            const EpilogueOperands& e, int row, int column) {
+__device__ __forceinline__ void finish_part(const Place& p, const Ring& ring,
+                                            const EpilogueOperands& e, const Tile& tile) {
   using Part = Parts<kColumns, kSplits>;
-  const uint32_t slot = exchange + threadIdx.x * 16;
+  const uint32_t slot = ring.a + threadIdx.x * 16;
   const auto sum_of = [&](int quad) {
-    float4 sum = load_shared(slot + static_cast<uint32_t>(quad) * kQuadStride);
+    float4 sum = terms::load_shared_4(slot + static_cast<uint32_t>(quad) * kQuadStride);
 #pragma unroll
     for (int from = 1; from < kSplits; ++from) {
-      sum =
-          sum + load_shared(slot + static_cast<uint32_t>(from * Part::kQuads + quad) * kQuadStride);
+      sum = sum + terms::load_shared_4(slot + static_cast<uint32_t>(from * Part::kQuads + quad) *
+                                                  kQuadStride);
     }
     return sum;
   };
-  row += 8 * (p.in_k % 2);
+  const terms::Place<kColumns> terms{ring.terms};
+  const int in_row = tile.in_row + 8 * (p.in_k % 2);
+  const int row = tile.row + in_row;
+  const int first = p.in_k / 2 * Part::kQuads * 16;
+  const int in_column = first + 4 * (static_cast<int>(threadIdx.x) % 4);
   if constexpr (kEpilogue == GemmEpilogue::kHeadRope) {
     float4 head[8];
 #pragma unroll
     for (int quad = 0; quad < 8; ++quad) {
       head[quad] = sum_of(quad);
     }
-    finish_head(e, row, column, head);
-  } else {
-    column += p.in_k / 2 * Part::kQuads * 16 + 4 * (static_cast<int>(threadIdx.x) % 4);
+    finish_head(e, row, tile.column, head);
+  } else if constexpr (terms::kHasBias<kEpilogue>) {
+    const terms::Norm<kColumns, 1> norm(terms, in_row, in_column);
     if (row < e.m) {
 #pragma unroll 4
-      for (int quad = 0; quad < Part::kQuads; ++quad) {
-        finish_quad<kEpilogue>(e, row, column + 16 * quad, sum_of(quad));
+      for (int g = 0; g < Part::kQuads; ++g) {
+        norm.apply(
+            g, [&](int, int quad) { return sum_of(quad); },
+            [&](int, float4 v) {
+              finish_quad<kEpilogue>(e, row, tile.column + in_column + 16 * g, v);
+            });
       }
+    }
+  } else if (terms::are_used<kEpilogue>(e)) {
+    terms::finish_part<kColumns, 1, Part::kQuads>(e, terms, row, tile.column + first, in_row, first,
+                                                  [&](int, int quad) { return sum_of(quad); });
+  } else if (row < e.m) {
+#pragma unroll 4
+    for (int quad = 0; quad < Part::kQuads; ++quad) {
+      finish_quad<kEpilogue>(e, row, tile.column + in_column + 16 * quad, sum_of(quad));
     }
   }
 }
 
 template <int kColumns, int kSplits, GemmEpilogue kEpilogue>
 __device__ __forceinline__ void finish_split(const float (&sums)[kColumns / 2], const GemmShape& s,
-                                             const Place& p, uint32_t exchange,
-                                             const EpilogueOperands& e, int row, int column) {
-  exchange_parts<kColumns, kSplits>(sums, s, p, exchange);
-  finish_part<kColumns, kSplits, kEpilogue>(p, exchange, e, row, column);
+                                             const Place& p, const Ring& ring,
+                                             const EpilogueOperands& e, const Tile& tile) {
+  exchange_parts<kColumns, kSplits>(sums, s, p, ring.a);
+  finish_part<kColumns, kSplits, kEpilogue>(p, ring, e, tile);
+}
+
+template <int kColumns, GemmEpilogue kEpilogue>
+__device__ __forceinline__ void finish_whole(const float (&sums)[kColumns / 2], const Ring& ring,
+                                             const EpilogueOperands& e, const Tile& tile) {
+  const terms::Place<kColumns> terms{ring.terms};
+  if constexpr (terms::kHasBias<kEpilogue>) {
+    const int lane = static_cast<int>(threadIdx.x) % 4;
+    const terms::Norm<kColumns, 2> norm(terms, tile.in_row, 4 * lane);
+#pragma unroll
+    for (int g = 0; g < kColumns / 16; ++g) {
+      norm.apply(
+          g, [&](int half, int quad) { return quad_of(sums, quad, half); },
+          [&](int half, float4 v) {
+            const int row = tile.thread_row() + 8 * half;
+            if (row < e.m) {
+              finish_quad<kEpilogue>(e, row, tile.column + 4 * lane + 16 * g, v);
+            }
+          });
+    }
+  } else if (terms::are_used<kEpilogue>(e)) {
+    terms::finish_part<kColumns, 2, kColumns / 16>(
+        e, terms, tile.thread_row(), tile.column, tile.in_row, 0,
+        [&](int half, int g) { return quad_of(sums, g, half); });
+  } else {
+    finish_rows<kEpilogue>(e, tile.thread_row(), tile.column, sums);
+  }
+}
+
+template <int kColumns, GemmEpilogue kEpilogue>
+__device__ __forceinline__ void start_tile(const EpilogueOperands& e, const Place& p,
+                                           const Tile& tile, float (&sums)[kColumns / 2]) {
+  if constexpr (kEpilogue == GemmEpilogue::kResidual) {
+    start_rows<kEpilogue>(e, tile.thread_row(), tile.column, p.in_k == 0, sums);
+  } else {
+#pragma unroll
+    for (float& sum : sums) {
+      sum = 0;
+    }
+  }
 }
 
 template <int kColumns, GemmEpilogue kEpilogue>
 __device__ __forceinline__ void compute_tiles(const GemmShape& s, const Place& p, const Ring& ring,
                                               const EpilogueOperands& e) {
   const int group = static_cast<int>(threadIdx.x) / 128;
-  const int row_clusters = s.row_tiles / s.cluster_m;
-  const int tiles = row_clusters * (s.column_tiles / s.cluster_n);
+  const int tiles = s.row_tiles / s.cluster_m * (s.column_tiles / s.cluster_n);
   const int size = s.cluster_m * s.cluster_n * s.split_k;
   // Gated products are wide: nothing to split.
   constexpr bool kCanSplit = kEpilogue != GemmEpilogue::kSwiGlu;
   int stage = 0;
   uint32_t phase = 0;
   wait_for_producers();  // for the residual, and before anything is written
-  for (int tile = p.cluster; tile < tiles; tile += p.clusters) {
+  for (int i = p.cluster; i < tiles; i += p.clusters) {
     float sums[kColumns / 2];
-    const int tile_row = (tile % row_clusters * s.cluster_m + p.in_m) * kGemmRows + group * 64;
-    const int row = tile_row + static_cast<int>(threadIdx.x) / 32 % 4 * 16 +
-                    static_cast<int>(threadIdx.x) % 32 / 4;
-    const int column = (tile / row_clusters * s.cluster_n + p.in_n) * kColumns;
-    start_rows<kEpilogue>(e, row, column, p.in_k == 0, sums);
-    multiply<kColumns>(sums, s, p, ring, group, tile_row < e.m, stage, phase);
+    const Tile tile = tile_at(s, p, i, kColumns);
+    start_tile<kColumns, kEpilogue>(e, p, tile, sums);
+    multiply<kColumns>(sums, s, p, ring, group, tile.row + group * 64 < e.m, stage, phase);
+    const bool has_terms = terms::are_used<kEpilogue>(e);
+    if (has_terms) {
+      terms::wait_until_ready();
+    }
     if (kCanSplit && s.split_k == 2) {
-      finish_split<kColumns, 2, kEpilogue>(sums, s, p, ring.a, e, row, column);
+      finish_split<kColumns, 2, kEpilogue>(sums, s, p, ring, e, tile);
       return;
     }
     if constexpr (kCanSplit && kEpilogue != GemmEpilogue::kHeadRope) {
       if (s.split_k == 4) {
-        finish_split<kColumns, 4, kEpilogue>(sums, s, p, ring.a, e, row, column);
+        finish_split<kColumns, 4, kEpilogue>(sums, s, p, ring, e, tile);
         return;
       }
     }
-    if (size > 1 && tile + p.clusters >= tiles) {
+    const bool is_last = i + p.clusters >= tiles;
+    if (size > 1 && is_last) {
       hopper::cluster_arrive();
     }
-    finish_rows<kEpilogue>(e, row, column, sums);
+    finish_whole<kColumns, kEpilogue>(sums, ring, e, tile);
+    if (has_terms && !is_last) {
+      terms::say_read();
+    }
   }
   if (size > 1) {
     hopper::cluster_wait();
+  }
+}
+
+// The work of the warp of terms. Blocks that split the depth have one tile.
+template <int kColumns, GemmEpilogue kEpilogue>
+__device__ __forceinline__ void fetch_terms(const GemmShape& s, const Place& p, const Ring& ring,
+                                            const EpilogueOperands& e) {
+  if (!terms::are_used<kEpilogue>(e)) {
+    return;
+  }
+  const terms::Place<kColumns> to{ring.terms};
+  const int tiles = s.row_tiles / s.cluster_m * (s.column_tiles / s.cluster_n);
+  for (int i = p.cluster; i < tiles; i += p.clusters) {
+    const Tile tile = tile_at(s, p, i, kColumns);
+    if (i != p.cluster) {
+      terms::wait_until_read();
+    }
+    terms::fetch_columns<kColumns, kEpilogue>(e, to, tile.column);
+    if (i == p.cluster) {
+      wait_for_producers();
+    }
+    terms::fetch_rows<kColumns, kEpilogue>(e, to, tile.row, tile.column == 0 && p.in_k == 0);
+    terms::say_ready();
   }
 }
 
@@ -355,6 +448,7 @@ __global__ void __launch_bounds__(kGemmThreads, gemm_blocks_per_sm(kColumns))
   ring.w = base + stages * kGemmRows * kRowBytes;
   ring.full = ring.w + stages * kColumns * kRowBytes;
   ring.empty = ring.full + kMaxStages * 8;
+  ring.terms = ring.empty + kMaxStages * 8;
   const sm90::Place place = sm90::place_of(shape);
   const int size = shape.cluster_m * shape.cluster_n * shape.split_k;
   const int warp = static_cast<int>(threadIdx.x) / 32;
@@ -377,7 +471,9 @@ __global__ void __launch_bounds__(kGemmThreads, gemm_blocks_per_sm(kColumns))
   if (warp * 32 < kGemmConsumers) {
     sm90::compute_tiles<kColumns, kEpilogue>(shape, place, ring, operands);
   } else {
-    if (threadIdx.x == kGemmConsumers) {
+    if (warp * 32 > kGemmConsumers) {
+      sm90::fetch_terms<kColumns, kEpilogue>(shape, place, ring, operands);
+    } else if (threadIdx.x == kGemmConsumers) {
       sm90::copy_tiles<kColumns, kEpilogue == GemmEpilogue::kSwiGlu>(a_map, w_map, shape, place,
                                                                      ring);
     }

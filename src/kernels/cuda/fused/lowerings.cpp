@@ -7,6 +7,7 @@
 #include "kernels/cuda/fused/join.h"
 #include "kernels/cuda/fused/lm_block.h"
 #include "kernels/cuda/fused/lowering_parts.h"
+#include "kernels/cuda/fused/norm_fold.h"
 #include "kernels/cuda/fused/vit_block.h"
 #include "kernels/cuda/leaf/make.h"
 
@@ -59,11 +60,12 @@ LmBlockShape lm_shape(const Shape& x, const ops::AttentionAttributes& attention,
 
 }  // namespace
 
-Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call) {
+Refusal refuse_vit_blocks(const ops::Plan& plan, const ops::CompositeCall& call) {
   if (const Refusal refusal = refuse_device(plan)) {
     return refusal;
   }
-  if (const Refusal refusal = refuse_unless_weights(plan, std::span(call.operands).subspan(1))) {
+  const std::span<const ops::Value> parameters = std::span(call.operands).subspan(1);
+  if (const Refusal refusal = refuse_unless_weights(plan, parameters)) {
     return refusal;
   }
   const std::array rows{call.operands[0], call.results[0]};
@@ -73,7 +75,14 @@ Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call) 
   const auto steps = steps_of(plan, call);
   const auto attention = steps_of(steps, OpKind::kAttention);
   const auto norms = steps_of(steps, OpKind::kLayerNorm);
-  const int64_t ffn = plan.info(call.operands[14]).shape.elements();
+  constexpr size_t kUpBias = 13;
+  const int64_t ffn = plan.info(parameters[kUpBias]).shape.elements();
+  const size_t of_block = parameters.size() / attention.size();
+  for (size_t i = kUpBias; i < parameters.size(); i += of_block) {
+    if (plan.info(parameters[i]).shape.elements() != ffn) {
+      return "its blocks differ in width";
+    }
+  }
   return reason(
       plan_vit_block(vit_shape(plan.info(call.operands[0]).shape,
                                std::get<ops::AttentionAttributes>(attention[0]->attributes),
@@ -82,39 +91,93 @@ Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call) 
           .status());
 }
 
-MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& context) {
-  const auto norms = steps_of(steps, OpKind::kLayerNorm);
-  const auto linears = steps_of(steps, OpKind::kLinear);  // q, k, v, out, up, down
-  const auto attention = steps_of(steps, OpKind::kAttention);
-  SINEW_CHECK(norms.size() == 2 && linears.size() == 6 && attention.size() == 1);
-  const int64_t ffn = row_length(linears[4]->dsts[0].shape);
-  SINEW_ASSIGN(
-      const VitBlockPlan plan,
-      plan_vit_block(vit_shape(steps[0].srcs[0].shape,
-                               std::get<ops::AttentionAttributes>(attention[0]->attributes),
-                               std::get<ops::NormAttributes>(norms[0]->attributes), ffn),
-                     context.device));
+namespace {
+
+// The product of some linears, with the layer norm before them folded in where it comes behind.
+struct NormedProduct {
+  const void* w = nullptr;
+  const float* bias = nullptr;
+  const float* gain = nullptr;
+};
+
+Result<NormedProduct> normed_product(std::span<const BoundStep* const> linears,
+                                     const BoundStep& norm, bool is_behind,
+                                     const MakeContext& context) {
+  NormedProduct product;
+  if (is_behind) {
+    std::vector<ConstTensorView> matrices;
+    std::vector<ConstTensorView> biases;
+    for (const BoundStep* const linear : linears) {
+      matrices.push_back(linear->srcs[1]);
+      biases.push_back(linear->srcs[2]);
+    }
+    SINEW_ASSIGN(const FoldedProduct folded,
+                 folded_product(context.weights, matrices, biases, norm.srcs[1], norm.srcs[2]));
+    return NormedProduct{.w = folded.w, .bias = folded.offset, .gain = folded.gain};
+  }
+  if (linears.size() == 1) {
+    SINEW_ASSIGN(product.w, matrix_of(*linears[0], context));
+    SINEW_ASSIGN(product.bias, vector_of(*linears[0], 2, context));
+    return product;
+  }
+  SINEW_ASSIGN(product.w, joined(linears, 1, DType::kBf16, context));
+  SINEW_ASSIGN(const void* const bias, joined(linears, 2, DType::kF32, context));
+  product.bias = static_cast<const float*>(bias);
+  return product;
+}
+
+Result<VitBlockParameters> vit_parameters(std::span<const BoundStep> block, bool norms_behind,
+                                          const MakeContext& context) {
+  const auto norms = steps_of(block, OpKind::kLayerNorm);
+  const auto linears = steps_of(block, OpKind::kLinear);  // q, k, v, out, up, down
+  SINEW_CHECK(norms.size() == 2 && linears.size() == 6);
+  const std::span<const BoundStep* const> all(linears);
   VitBlockParameters p;
-  const auto qkv = std::span<const BoundStep* const>(linears).first(3);
+  SINEW_ASSIGN(const NormedProduct qkv,
+               normed_product(all.first(3), *norms[0], norms_behind, context));
+  SINEW_ASSIGN(const NormedProduct up,
+               normed_product(all.subspan(4, 1), *norms[1], norms_behind, context));
   SINEW_ASSIGN(p.norm1_w, vector_of(*norms[0], 1, context));
   SINEW_ASSIGN(p.norm1_b, vector_of(*norms[0], 2, context));
-  SINEW_ASSIGN(p.qkv_w, joined(qkv, 1, DType::kBf16, context));
-  SINEW_ASSIGN(const void* const qkv_b, joined(qkv, 2, DType::kF32, context));
-  p.qkv_b = static_cast<const float*>(qkv_b);
+  p.qkv_w = qkv.w, p.qkv_b = qkv.bias, p.qkv_gain = qkv.gain;
   SINEW_ASSIGN(p.out_w, matrix_of(*linears[3], context));
   SINEW_ASSIGN(p.out_b, vector_of(*linears[3], 2, context));
   SINEW_ASSIGN(p.norm2_w, vector_of(*norms[1], 1, context));
   SINEW_ASSIGN(p.norm2_b, vector_of(*norms[1], 2, context));
-  SINEW_ASSIGN(p.up_w, matrix_of(*linears[4], context));
-  SINEW_ASSIGN(p.up_b, vector_of(*linears[4], 2, context));
+  p.up_w = up.w, p.up_b = up.bias, p.up_gain = up.gain;
   SINEW_ASSIGN(p.down_w, matrix_of(*linears[5], context));
   SINEW_ASSIGN(p.down_b, vector_of(*linears[5], 2, context));
+  return p;
+}
+
+}  // namespace
+
+MadeKernel make_vit_blocks(std::span<const BoundStep> steps, const MakeContext& context) {
+  const auto attention = steps_of(steps, OpKind::kAttention);  // one a block
+  const size_t count = attention.size();
+  SINEW_CHECK(count > 0 && steps.size() % count == 0);
+  const size_t of_block = steps.size() / count;
+  const auto linears = steps_of(steps.first(of_block), OpKind::kLinear);
+  SINEW_CHECK(linears.size() == 6);
+  SINEW_ASSIGN(
+      const VitBlockPlan plan,
+      plan_vit_block(vit_shape(steps[0].srcs[0].shape,
+                               std::get<ops::AttentionAttributes>(attention[0]->attributes),
+                               std::get<ops::NormAttributes>(steps[0].attributes),
+                               row_length(linears[4]->dsts[0].shape)),
+                     context.device));
+  std::vector<VitBlockParameters> blocks;
+  for (size_t i = 0; i < count; ++i) {
+    SINEW_ASSIGN(const VitBlockParameters p,
+                 vit_parameters(steps.subspan(i * of_block, of_block), plan.norms_behind, context));
+    blocks.push_back(p);
+  }
   SINEW_TRY(prepare_vit_block(plan));
   const auto* x = static_cast<const float*>(steps.front().srcs[0].data);
   auto* out = static_cast<float*>(steps.back().dsts[0].data);
   return made_kernel(
-      [plan, p, x, out](Stream stream, std::byte* workspace) {
-        return enqueue_vit_block(plan, p, x, out, workspace, stream);
+      [plan, blocks, x, out](Stream stream, std::byte* workspace) {
+        return enqueue_vit_blocks(plan, blocks, x, out, workspace, stream);
       },
       plan.workspace_bytes);
 }

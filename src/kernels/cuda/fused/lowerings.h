@@ -16,8 +16,9 @@ using MadeKernel = Result<std::unique_ptr<Kernel>>;
 Refusal refuse_patch_embedding(const ops::Plan& plan, const ops::CompositeCall& call);
 MadeKernel make_patch_embedding(std::span<const BoundStep> steps, const MakeContext& context);
 
-Refusal refuse_vit_block(const ops::Plan& plan, const ops::CompositeCall& call);
-MadeKernel make_vit_block(std::span<const BoundStep> steps, const MakeContext& context);
+// vit_stack, and a vit_block of one whose sites are kept
+Refusal refuse_vit_blocks(const ops::Plan& plan, const ops::CompositeCall& call);
+MadeKernel make_vit_blocks(std::span<const BoundStep> steps, const MakeContext& context);
 
 // projector_lowering.cpp
 Refusal refuse_vision_projector(const ops::Plan& plan, const ops::CompositeCall& call);

@@ -16,6 +16,8 @@ struct NormOperands {
   const float* bias = nullptr;
   __nv_bfloat16* out = nullptr;
   float epsilon = 0;
+  float* statistics = nullptr;
+  float* centres = nullptr;
   int grid_rows = 0;
   int grid_columns = 0;
 };
@@ -106,13 +108,23 @@ __global__ void __launch_bounds__(kThreads == 32 ? 128 : kThreads)
       squares += d.x * d.x + d.y * d.y + d.z * d.z + d.w * d.w;
     }
   }
-  const float scale = rsqrtf(sum_of_row<kThreads>(squares, partial) / width + o.epsilon);
+  squares = sum_of_row<kThreads>(squares, partial);
+  float scale = rsqrtf(squares / width + o.epsilon);
+  const bool is_behind = kIsLayer && o.statistics != nullptr;
+  if (is_behind) {
+    scale = 1;
+    if (thread == 0) {
+      *reinterpret_cast<float2*>(o.statistics + 2 * static_cast<int64_t>(row)) =
+          make_float2(0, squares);
+      o.centres[row] = mean;
+    }
+  }
 #pragma unroll
   for (int i = 0; i < kFours; ++i) {
     const int feature = (i * kThreads + thread) * 4;
     if (feature < o.width) {
       const float4 w = weight[i];
-      const float4 b = kIsLayer ? bias[kIsLayer ? i : 0] : float4{0, 0, 0, 0};
+      const float4 b = kIsLayer && !is_behind ? bias[kIsLayer ? i : 0] : float4{0, 0, 0, 0};
       const __nv_bfloat162 low = __floats2bfloat162_rn((x[i].x - mean) * scale * w.x + b.x,
                                                        (x[i].y - mean) * scale * w.y + b.y);
       const __nv_bfloat162 high = __floats2bfloat162_rn((x[i].z - mean) * scale * w.z + b.z,
@@ -166,6 +178,8 @@ Status enqueue_norm(const NormArgs& args, Stream stream) {
                        .bias = args.bias,
                        .out = static_cast<__nv_bfloat16*>(args.out),
                        .epsilon = args.epsilon,
+                       .statistics = args.statistics,
+                       .centres = args.centres,
                        .grid_rows = static_cast<int>(args.grid_rows),
                        .grid_columns = static_cast<int>(args.grid_columns)};
   const NormKernel kernel = kernel_of(args);

@@ -19,6 +19,10 @@ struct NormArgs {
   const float* bias = nullptr;    // [width]; null: an RMS norm
   void* out = nullptr;            // [rows, width] bf16
   float epsilon = 0;
+  // Of a layer_norm that the product behind applies (NormBehind in gemm.h): out = (x - mean) weight
+  // alone, with the means as centres and the statistics of rows in one part.
+  float* statistics = nullptr;
+  float* centres = nullptr;  // [rows]
   // Reads row [rr, qq] of a grid as the 2x2 patches below it (spec: pixel shuffle, feature
   // 4 c + 2 i + j); 0: rows are read as they are.
   int64_t grid_rows = 0;  // of one image's patches
