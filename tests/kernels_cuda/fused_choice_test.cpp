@@ -57,6 +57,18 @@ TEST(ChooseGemmTile, TakesWhatWasMeasured) {
   EXPECT_FALSE(is_measured_gemm(GemmEpilogue::kBias, 720, 3456, 1152, older));
 }
 
+TEST(ChooseGemmTile, TakesTheNearestThatWasMeasured) {
+  const auto tile = [](int64_t m) {
+    return choose_gemm_tile(GemmEpilogue::kHeadRope, m, 4096, 2048, hopper());
+  };
+  EXPECT_NE(tile(222), tile(411));
+  EXPECT_EQ(tile(258), tile(411)) << "more rows before fewer";
+  EXPECT_EQ(tile(2000), tile(411)) << "else the most";
+  EXPECT_EQ(choose_gemm_tile(GemmEpilogue::kResidual, 864, 1152, 4304, hopper()),
+            choose_gemm_tile(GemmEpilogue::kResidual, 1440, 1152, 4304, hopper()));
+  EXPECT_FALSE(is_measured_gemm(GemmEpilogue::kHeadRope, 258, 4096, 2048, hopper()));
+}
+
 TEST(GemmBody, NeedsCodeForHopperItself) {
   EXPECT_EQ(gemm_body(hopper()), GemmBody::kSm90);
   ops::DeviceCaps family = hopper();

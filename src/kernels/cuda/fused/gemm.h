@@ -102,8 +102,8 @@ enum class GemmBody : uint8_t { kSm90, kMmaSync };
 
 GemmBody gemm_body(const ops::DeviceCaps& device);
 
-// The tile measured to be the fastest for the nearest measured shape, or the one that the cost
-// model prefers.
+// The tile measured to be the fastest for the nearest number of rows with this matrix, or, where no
+// number of rows was, the one that the cost model prefers.
 GemmTile choose_gemm_tile(GemmEpilogue epilogue, int64_t m, int64_t n, int64_t k,
                           const ops::DeviceCaps& device);
 
