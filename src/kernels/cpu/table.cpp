@@ -22,8 +22,8 @@ std::optional<std::string> not_f32(const ops::Plan& plan, const std::vector<ops:
       continue;
     }
     const ops::ValueInfo& info = plan.info(value);
-    if (!info.is_index && !info.is_frame && plan.info(plan.root(value)).kind != ops::ValueKind::kWeight &&
-        info.dtype != DType::kF32) {
+    if (!info.is_index && !info.is_frame &&
+        plan.info(plan.root(value)).kind != ops::ValueKind::kWeight && info.dtype != DType::kF32) {
       return "activations are " + std::string(dtype_name(info.dtype)) +
              ", this kernel computes in F32";
     }

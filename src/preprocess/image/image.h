@@ -1,5 +1,5 @@
-// Camera frames: decode, the evaluation transform, the snap to multiples of 28, which the network normalises
-// (spec/preprocessing.md sections 1 to 3). Byte-identical to the original's libraries.
+// Camera frames: decode, the evaluation transform, the snap to multiples of 28, which the network
+// normalises (spec/preprocessing.md sections 1 to 3). Byte-identical to the original's libraries.
 #pragma once
 
 #include "sinew/result.h"
