@@ -61,7 +61,7 @@ class Network {
   // Every value that was resolved, and what a person should know.
   virtual const io::ResolvedConfig& resolved() const = 0;
 
-  // Inputs, by name: "pixel_values" f32 [v, 3, H, W], "token_ids" i32 [t], "image_rows" i32 [I] and
+  // Inputs, by name: "frames" u8 [v, H, W, 3], "token_ids" i32 [t], "image_rows" i32 [I] and
   // "text_rows" i32 [t - I] (rows of the prompt), "state" f32 [state_steps, max_state_dim], "noise"
   // f32 [horizon, max_action_dim]. Output 0: "action_pred" f32 [horizon, max_action_dim]. Stages:
   // "vision", "language", "action", "denoise<i>". Precondition: a shape with at least one image

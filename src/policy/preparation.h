@@ -41,7 +41,7 @@ class Preparation {
   Status prepare_all_but_frames(const Observation& observation, const ThreadPool* threads,
                                 PreparedInputs::Impl& inputs) const;
 
-  // Frames to dst [v, 3, H, W]. They are spread over `threads`, which are the caller's for the
+  // Frames to dst [v, H, W, 3]. They are spread over `threads`, which are the caller's for the
   // call; nullptr: the calling thread does it all. The result does not depend on it.
   static void make_frames(PreparedInputs::Impl& inputs, ThreadPool* threads,
                           std::span<uint8_t> dst);

@@ -132,12 +132,11 @@ ops::Plan record_language() {
 }
 
 // Two denoising steps over the same context, of the only width that the stack's kernel is made for.
-ops::Plan record_diffusion(int64_t tokens, int64_t width) {
+ops::Plan record_diffusion(int64_t tokens, int64_t width, int64_t context_rows = 111) {
   constexpr int64_t kBlocks = 4;
-  constexpr int64_t kContext = 111;
   Builder b;
   const Value x = b.real_input("x", {tokens, width});
-  const Value context = b.real_input("context", {kContext, 256});
+  const Value context = b.real_input("context", {context_rows, 256});
   std::vector<model::DitBlockWeights> weights;
   std::vector<model::KeyValue> key_values;
   for (int64_t i = 0; i < kBlocks; ++i) {
@@ -409,10 +408,14 @@ TEST(FusedBlocks, ADenoisingStepIsOneCallOnHopper) {
   EXPECT_THAT(lowerings(record_diffusion(17, 1536), ops::Precision::kBf16, 90),
               testing::ElementsAre("cuda:linear", "cuda:linear", "cuda:linear", "cuda:linear",
                                    is_stack, is_stack));
+  EXPECT_THAT(lowerings(record_diffusion(17, 1536, 864), ops::Precision::kBf16, 90),
+              testing::Contains(is_stack));
   for (const auto& names : {lowerings(record_diffusion(17, 1536), ops::Precision::kBf16, 89),
                             lowerings(record_diffusion(17, 1536), ops::Precision::kFp32, 90),
                             lowerings(record_diffusion(57, 1536), ops::Precision::kBf16, 90),
                             lowerings(record_diffusion(17, 96), ops::Precision::kBf16, 90),
+                            lowerings(record_diffusion(17, 1536, 865), ops::Precision::kBf16, 90),
+                            lowerings(record_diffusion(51, 1536, 673), ops::Precision::kBf16, 90),
                             lowerings(record_diffusion(17, 1536), ops::Precision::kBf16, 90,
                                       /*keep_sites=*/true)}) {
     EXPECT_THAT(names, testing::Not(testing::Contains(is_stack)));

@@ -160,5 +160,15 @@ TEST(DitLayout, WhatItIsNotMadeForIsRefusedWithNumbers) {
   EXPECT_NE(refuse_stack(17, 32, 64, 2, 256).find("found 64, 2 and 256"), std::string::npos);
 }
 
+TEST(DitLayout, AContextFitsTheRingBesideWeights) {
+  for (const int tokens : {1, 24, 25, 56}) {
+    const int most = most_context_tokens(tokens);
+    EXPECT_LT(context_stages(most), ring_stages(token_tiles(tokens)));
+    EXPECT_EQ(refuse_context(tokens, most), "");
+    EXPECT_NE(refuse_context(tokens, most + 1).find(std::to_string(most + 1)), std::string::npos);
+    EXPECT_NE(refuse_context(tokens, 0), "");
+  }
+}
+
 }  // namespace
 }  // namespace sinew::cuda::dit

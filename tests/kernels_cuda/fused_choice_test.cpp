@@ -4,6 +4,7 @@
 #include "kernels/cuda/fused/gemm.h"
 #include "kernels/cuda/fused/lm_block.h"
 #include "kernels/cuda/fused/norm.h"
+#include "kernels/cuda/fused/skinny.h"
 #include "kernels/cuda/fused/vit_block.h"
 #include "kernels/cuda/fused/workspace.h"
 
@@ -67,6 +68,21 @@ TEST(ChooseGemmTile, TakesTheNearestThatWasMeasured) {
   EXPECT_EQ(choose_gemm_tile(GemmEpilogue::kResidual, 864, 1152, 4304, hopper()),
             choose_gemm_tile(GemmEpilogue::kResidual, 1440, 1152, 4304, hopper()));
   EXPECT_FALSE(is_measured_gemm(GemmEpilogue::kHeadRope, 258, 4096, 2048, hopper()));
+}
+
+TEST(Skinny, RefusesWhatItsBlocksCannotHold) {
+  EXPECT_EQ(refuse_skinny(16, 1536, 1536, true, hopper()), "");
+  EXPECT_EQ(refuse_skinny(56, 16, 32, false, hopper()), "");
+  EXPECT_NE(refuse_skinny(0, 16, 32, false, hopper()), "");
+  EXPECT_NE(refuse_skinny(57, 16, 32, false, hopper()), "");
+  EXPECT_NE(refuse_skinny(16, 24, 32, false, hopper()), "");
+  EXPECT_NE(refuse_skinny(16, 16, 48, false, hopper()), "");
+  EXPECT_NE(refuse_skinny(16, 16, 1568, false, hopper()), "");
+  ops::DeviceCaps small = hopper();
+  small.block_shared_bytes = 101376;  // sm_89, sm_120
+  EXPECT_EQ(refuse_skinny(16, 1536, 1536, true, small), "");
+  EXPECT_NE(refuse_skinny(50, 1536, 1536, true, small).find("shared memory"), std::string::npos);
+  EXPECT_EQ(skinny_shared_bytes(16, 64, false), 4U * 8 * 16 * 16);
 }
 
 TEST(GemmBody, NeedsCodeForHopperItself) {

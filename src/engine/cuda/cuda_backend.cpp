@@ -24,10 +24,6 @@
 namespace sinew::cuda {
 namespace {
 
-// Of the host: they copy parameters to page-locked memory at load, and more do not help a memory
-// bus.
-constexpr int kMaxHostThreads = 8;
-
 double mib(size_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
 }
@@ -52,7 +48,7 @@ class CudaBackend final : public engine::Backend {
         options_(options),
         caps_(caps),
         blas_(std::move(blas)),
-        pool_(std::clamp(options.threads, 1, kMaxHostThreads)) {
+        pool_(std::max(options.threads, 1)) {
     machine_.device = options.device;
     machine_.stream = stream;
     machine_.is_integrated = caps.is_integrated;
@@ -119,6 +115,9 @@ class CudaBackend final : public engine::Backend {
     DeviceWeightStore once_weights;
     size_t workspace_bytes = 0;
     SINEW_TRY(make_all(plan, weights, once_calls, *program, once_weights, workspace_bytes));
+    if (program->kept().bytes() > 0) {
+      return internal_error("a kernel of a once-step asked for memory to keep");
+    }
     SINEW_TRY(make_all(plan, weights, plan.calls, *program, weights_, workspace_bytes));
     SINEW_TRY(check_memory(plan, *program, once_weights, workspace_bytes));
 

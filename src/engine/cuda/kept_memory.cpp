@@ -16,13 +16,13 @@ KeptMemory::Part ProgramMemory::part(std::string_view name, int64_t key, size_t 
                                      : reinterpret_cast<std::byte*>(kPlaceholder + offset);
   };
   const auto found = std::find_if(parts_.begin(), parts_.end(), [&](const Known& known) {
-    return known.name == name && known.key == key;
+    return known.name == name && known.key == key && known.bytes == bytes;
   });
   if (found != parts_.end()) {
     return {.data = at(found->offset), .is_new = false};
   }
   const size_t offset = bytes_;
-  parts_.push_back({name, key, offset});
+  parts_.push_back({name, key, bytes, offset});
   bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
   return {.data = at(offset), .is_new = true};
 }

@@ -30,6 +30,7 @@ class ProgramMemory final : public KeptMemory {
   struct Known {
     std::string_view name;
     int64_t key;
+    size_t bytes;
     size_t offset;
   };
 

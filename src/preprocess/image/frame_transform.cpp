@@ -81,7 +81,6 @@ class EvalSteps {
 struct FrameTransform::Steps {
   EvalSteps eval;
   std::unique_ptr<Resizer> snap;
-  const RowKernels& kernels;
   Size transformed;
   Size snapped;
   int64_t bands;
@@ -93,8 +92,7 @@ struct FrameTransform::Steps {
   size_t scratch_bytes(int64_t band) const {
     const Range rows = rows_of(band);
     const Range sources = snap->source_rows(rows);
-    return static_cast<size_t>(rows.count() * row_bytes(snapped.width) +
-                               sources.count() * row_bytes(transformed.width)) +
+    return static_cast<size_t>(sources.count() * row_bytes(transformed.width)) +
            std::max(eval.scratch_bytes(sources), snap->scratch_bytes(rows.count()));
   }
 
@@ -117,8 +115,8 @@ FrameTransform::FrameTransform(Size frame, const TransformSizes& sizes, int64_t 
                         pieces_of(sizes.snapped.height, kLeastBandRows))),
       steps_(std::make_unique<const Steps>(
           Steps{EvalSteps(frame, sizes, kernels),
-                make_bicubic_resizer(sizes.transformed, sizes.snapped, kernels), kernels,
-                sizes.transformed, sizes.snapped, bands_})) {
+                make_bicubic_resizer(sizes.transformed, sizes.snapped, kernels), sizes.transformed,
+                sizes.snapped, bands_})) {
   for (int64_t band = 0; band < bands_; ++band) {
     scratch_bytes_ = std::max(scratch_bytes_, whole_lines(steps_->scratch_bytes(band)));
   }

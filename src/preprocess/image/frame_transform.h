@@ -40,10 +40,9 @@ class FrameTransform {
   // own.
   size_t scratch_bytes() const { return scratch_bytes_; }
 
-  // The functions below make band `band` of a result from frame, u8 [frame.height, frame.width, 3]
-  // of the size given to create(), and write nothing else of it. They allocate nothing.
-
-  // Sections 1 and 2: u8 [snapped.height, snapped.width, 3].
+  // Sections 1 and 2: makes band `band` of dst, u8 [snapped.height, snapped.width, 3], from frame,
+  // u8 [frame.height, frame.width, 3] of the size given to create(), and writes nothing else of it.
+  // Allocates nothing.
   void snap(const ImageRef& frame, int64_t band, std::span<uint8_t> dst, std::byte* scratch) const;
 
  private:

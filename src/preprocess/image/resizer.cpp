@@ -34,7 +34,7 @@ class Copy final : public Resizer {
 };
 
 template <class Weight>
-ColumnPass<Weight> with_kernels(WindowTable<Weight> table, LaneBlocks blocks,
+ColumnPass<Weight> with_kernels(WindowTable<Weight> table, LaneBlocks&& blocks,
                                 const RowKernels& kernels) {
   const RowKernels* chosen = &kernels;
   if (kernels.uses_blocks && blocks.empty()) {

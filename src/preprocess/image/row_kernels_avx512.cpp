@@ -21,13 +21,11 @@
 namespace sinew::preprocess {
 namespace {
 
-#define SINEW_AVX512 \
-  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni")))
+#define SINEW_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")))
 #define SINEW_AVX512_LAMBDA \
-  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni"), always_inline))
-#define SINEW_AVX512_INLINE                                                          \
-  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni"), \
-                 always_inline)) inline
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni"), always_inline))
+#define SINEW_AVX512_INLINE \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni"), always_inline)) inline
 
 constexpr int64_t kLanes = 16;      // 32-bit words of a register
 constexpr int64_t kBytes = 64;      // bytes of one

@@ -7,6 +7,7 @@
 #include "kernels/cuda/leaf/make.h"
 #include "kernels/cuda/status.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>
@@ -23,19 +24,43 @@ constexpr size_t kFirstWeight = 4;
 constexpr size_t kFirstOwnKey = 6;  // k, v with their biases: operands 6 to 9
 constexpr size_t kUpMatrix = 12;
 
-Refusal refuse_shape(const ops::Plan& plan, std::span<const ops::Value> operands, size_t blocks) {
-  const Shape& x = plan.info(operands[0]).shape;
-  const auto width = static_cast<int>(row_length(x));
-  const int64_t hidden =
-      blocks == 0 ? 0 : plan.info(operands[1 + kUpMatrix]).shape.elements() / row_length(x);
-  std::string reason = dit::refuse_stack(static_cast<int>(row_count(x)), static_cast<int>(blocks),
-                                         width, width / dit::kHeadDim, static_cast<int>(hidden));
+Refusal refused(std::string reason) {
   return reason.empty() ? Refusal() : Refusal(std::move(reason));
 }
 
+Refusal refuse_shape(const ops::Plan& plan, std::span<const ops::Value> operands, size_t blocks) {
+  const Shape& x = plan.info(operands[0]).shape;
+  const auto width = static_cast<int>(row_length(x));
+  const auto tokens = static_cast<int>(row_count(x));
+  if (blocks == 0 || width == 0) {
+    return "it has no blocks or no rows";
+  }
+  for (size_t b = 0; b < blocks; ++b) {
+    const auto block = operands.subspan(1 + b * kBlockOperands, kBlockOperands);
+    const int64_t hidden = plan.info(block[kUpMatrix]).shape.elements() / width;
+    if (const Refusal refusal =
+            refused(dit::refuse_stack(tokens, static_cast<int>(blocks), width,
+                                      width / dit::kHeadDim, static_cast<int>(hidden)))) {
+      return refusal;
+    }
+    if (block[kContextKey].valid()) {
+      const int64_t keys = row_count(plan.info(block[kContextKey]).shape);
+      if (const Refusal refusal = refused(dit::refuse_context(tokens, keys))) {
+        return refusal;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 // Even blocks read a context in bf16, odd ones have keys and values of their own; every matrix and
-// bias is a parameter.
-Refusal refuse_operands(const ops::Plan& plan, std::span<const ops::Value> block, bool cross) {
+// bias is a parameter. A context must be there before the first stack of the plan: it is known by
+// its address, which the arena gives to others later.
+Refusal refuse_operands(const ops::Plan& plan, std::span<const ops::Value> block, bool cross,
+                        int32_t first_step) {
+  if (const Refusal refusal = refuse_unless_once(plan, block.first(kContextKey))) {
+    return refusal;
+  }
   for (size_t i = kFirstWeight; i < kBlockOperands; ++i) {
     const bool is_unused = cross && i >= kFirstOwnKey && i < kFirstOwnKey + 4;
     const Refusal refusal = refuse_unless_weights(plan, block.subspan(i, is_unused ? 0 : 1));
@@ -46,6 +71,9 @@ Refusal refuse_operands(const ops::Plan& plan, std::span<const ops::Value> block
   for (size_t i = kContextKey; i < kContextKey + 2; ++i) {
     if (block[i].valid() != cross) {
       return "blocks do not alternate between the context and the tokens themselves";
+    }
+    if (cross && plan.info(plan.root(block[i])).producer >= first_step) {
+      return "a context is made after the first denoising step";
     }
     if (cross && plan.info(block[i]).dtype != DType::kBf16) {
       return "keys and values of the context are not stored in bf16";
@@ -240,10 +268,14 @@ Refusal refuse_dit_stack(const ops::Plan& plan, const ops::CompositeCall& call) 
   if (const Refusal refusal = refuse_shape(plan, operands, blocks)) {
     return refusal;
   }
+  const auto first =
+      std::find_if(plan.composites.begin(), plan.composites.end(),
+                   [&](const ops::CompositeCall& other) { return other.name == call.name; });
+  const int32_t first_stack = first->first_step;
   for (size_t b = 0; b < blocks; ++b) {
     const auto of_block = operands.subspan(1 + b * kBlockOperands, kBlockOperands);
     if (const Refusal refusal =
-            refuse_operands(plan, of_block, dit::is_cross(static_cast<int>(b)))) {
+            refuse_operands(plan, of_block, dit::is_cross(static_cast<int>(b)), first_stack)) {
       return refusal;
     }
   }

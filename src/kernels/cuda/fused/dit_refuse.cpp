@@ -20,4 +20,12 @@ std::string refuse_stack(int tokens, int blocks, int width, int heads, int hidde
   return {};
 }
 
+std::string refuse_context(int tokens, int64_t keys) {
+  if (keys < 1 || keys > most_context_tokens(tokens)) {
+    return fmt::format("takes contexts of 1 to {} tokens beside {} rows, found {}",
+                       most_context_tokens(tokens), tokens, keys);
+  }
+  return {};
+}
+
 }  // namespace sinew::cuda::dit

@@ -53,6 +53,9 @@ struct StackArguments {
 // Why the stack cannot run so, or an empty string.
 std::string refuse_stack(int tokens, int blocks, int width, int heads, int hidden);
 
+// Why a context of so many keys cannot be attended to, or an empty string.
+std::string refuse_context(int tokens, int64_t keys);
+
 // Whether all CTAs fit the current device at once: without that, they would wait for each other for
 // ever. cudaErrorNotSupported if not.
 cudaError_t check_device(int tokens);

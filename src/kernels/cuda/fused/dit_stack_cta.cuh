@@ -26,7 +26,7 @@ struct Shared {
   static constexpr int kQueries = (kTokens / kRanks + 7) / 8 * 8;  // of a CTA, in whole tiles
   static constexpr int kSelfChunks = (kTokens + kChunkKeys - 1) / kChunkKeys;
   static constexpr int kMergeBytes = kQueries * kMergeRow * 4;  // of a warp's chunks
-  static constexpr int kSlots = kTiles == 3 ? 11 : 9;  // stages of the ring: what there is room for
+  static constexpr int kSlots = ring_stages(kTiles);
   // B operand of all products. Between products: what warps merge and, behind that, keys and values
   // of self blocks, in chunks.
   static constexpr int kInput = kSlots * kStageBytes;

@@ -218,4 +218,15 @@ SINEW_HOST_DEVICE constexpr int token_tiles(int tokens) {
   return tokens <= kSmallTokens ? 3 : 7;
 }
 
+// Stages of the ring in shared memory: what there is room for.
+SINEW_HOST_DEVICE constexpr int ring_stages(int tiles) {
+  return tiles == 3 ? 11 : 9;
+}
+
+// Keys of a context at most: a CTA frees its stages when all of them have been read, so they must
+// fit the ring, beside stages of weights on both sides.
+constexpr int most_context_tokens(int tokens) {
+  return (ring_stages(token_tiles(tokens)) - 2) * kStageChunks * kChunkKeys;
+}
+
 }  // namespace sinew::cuda::dit

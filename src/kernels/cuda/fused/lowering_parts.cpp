@@ -36,8 +36,18 @@ Refusal refuse_unless_weights(const ops::Plan& plan, std::span<const ops::Value>
 
 Refusal refuse_unless_f32(const ops::Plan& plan, std::span<const ops::Value> values) {
   for (const ops::Value value : values) {
-    if (plan.info(value).dtype != DType::kF32) {
+    if (plan.info(value).dtype != DType::kF32 || is_weight(plan, value)) {
       return "its rows are not stored in f32";
+    }
+  }
+  return std::nullopt;
+}
+
+Refusal refuse_unless_once(const ops::Plan& plan, std::span<const ops::Value> values) {
+  for (const ops::Value value : values) {
+    if (!value.valid() || !plan.info(plan.root(value)).is_once ||
+        plan.info(value).dtype != DType::kF32) {
+      return "what it reads before the run is not computed once, in f32";
     }
   }
   return std::nullopt;

@@ -17,7 +17,11 @@ bool is_weight(const ops::Plan& plan, ops::Value value);
 
 Refusal refuse_unless_weights(const ops::Plan& plan, std::span<const ops::Value> values);
 
+// Rows of a run in f32: no parameters, which lie elsewhere.
 Refusal refuse_unless_f32(const ops::Plan& plan, std::span<const ops::Value> values);
+
+// Results of once-steps in f32: kernels may read them before anything has run.
+Refusal refuse_unless_once(const ops::Plan& plan, std::span<const ops::Value> values);
 
 std::span<const ops::Step> steps_of(const ops::Plan& plan, const ops::CompositeCall& call);
 

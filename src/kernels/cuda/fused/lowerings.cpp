@@ -1,5 +1,6 @@
-// Binds composites of vision and language to their kernels: refusals before anything is placed,
-// parameters in the forms that the kernels read, and closures that enqueue.
+// Binds composites of vision and language, and products with an epilogue, to their kernels:
+// refusals before anything is placed, parameters in the forms that the kernels read, and closures
+// that enqueue.
 #include "kernels/cuda/fused/lowerings.h"
 
 #include "base/check.h"
@@ -261,8 +262,8 @@ GemmEpilogue epilogue_of(OpKind last) {
 }
 
 // What a product of the plan needs to be one of gemm.h: bf16 rows, a parameter of [n, k], and a
-// shape for which that was measured to be worth it.
-// `matrices` as large as the linear's lie below each other.
+// shape for which that was measured to be worth it. `matrices` as large as the linear's lie below
+// each other.
 Refusal refuse_product(const ops::Plan& plan, const ops::Step& linear, GemmEpilogue epilogue,
                        int64_t matrices) {
   if (const Refusal refusal = refuse_device(plan)) {
@@ -358,6 +359,12 @@ Refusal refuse_cross_context(const ops::Plan& plan, const ops::CompositeCall& ca
   }
   if (steps.size() > static_cast<size_t>(GemmParts::kMost)) {
     return fmt::format("it has {} parts, {} is the most", steps.size(), GemmParts::kMost);
+  }
+  for (const ops::Step& step : steps) {
+    const auto* const linear = std::get_if<ops::LinearAttributes>(&step.attributes);
+    if (linear == nullptr || linear->weights_in_out) {
+      return "one of its matrices is stored [in, out]";
+    }
   }
   for (const ops::Value result : call.results) {
     if (plan.info(result).dtype != DType::kBf16 ||

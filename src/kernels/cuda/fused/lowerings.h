@@ -1,5 +1,5 @@
-// What table.cpp names: composites of vision and language that are run whole, and products with
-// their epilogue. Each row says what it refuses.
+// What table.cpp names: composites that are run whole, and products with their epilogue. Each row
+// says what it refuses.
 #pragma once
 
 #include "kernels/cuda/kernel.h"

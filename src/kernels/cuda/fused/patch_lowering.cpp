@@ -6,7 +6,7 @@
 #include "kernels/cuda/fused/patch_rows.h"
 #include "kernels/cuda/leaf/make.h"
 
-#include <array>
+#include <cstdint>
 
 namespace sinew::cuda {
 namespace {
@@ -69,11 +69,17 @@ Refusal refuse_patch_embedding(const ops::Plan& plan, const ops::CompositeCall& 
   if (const Refusal refusal = refuse_unless_weights(plan, std::span(call.operands).subspan(1, 2))) {
     return refusal;
   }
-  const std::array rows{call.operands[3], call.results[0]};
-  if (const Refusal refusal = refuse_unless_f32(plan, rows)) {
+  if (const Refusal refusal = refuse_unless_f32(plan, call.results)) {
+    return refusal;
+  }
+  if (const Refusal refusal = refuse_unless_once(plan, std::span(call.operands).subspan(3, 1))) {
     return refusal;
   }
   const Shape& x = plan.info(call.results[0]).shape;
+  const int64_t views = plan.info(call.operands[0]).shape[0];
+  if (plan.info(call.operands[3]).shape.elements() * views != x.elements()) {
+    return "its positions are not one row a patch of a view";
+  }
   const Status fits = check_gemm(
       {.epilogue = GemmEpilogue::kResidual, .m = row_count(x), .n = row_length(x), .k = 8});
   return fits.ok() ? Refusal() : Refusal(fits.message());
@@ -106,7 +112,8 @@ MadeKernel make_patch_embedding(std::span<const BoundStep> steps, const MakeCont
   const auto* const positions = static_cast<const float*>(steps[3].srcs[1].data);
   float* residual = nullptr;
   if (rows.images > 1) {
-    const auto kept = context.kept.part("patch_embedding:positions", product.m,
+    const auto kept = context.kept.part("patch_embedding:positions",
+                                        static_cast<int64_t>(reinterpret_cast<intptr_t>(positions)),
                                         static_cast<size_t>(4 * product.m * product.n));
     residual = reinterpret_cast<float*>(kept.data);
   }

@@ -90,7 +90,7 @@ __device__ void stage_rows(const SkinnyArgs& a, const float* modulation, int row
 // What follows the product and its bias.
 __device__ float finished(const SkinnyArgs& a, float y, int row, int n) {
   if (a.activation == SkinnyActivation::kRelu) {
-    y = fmaxf(y, 0.0F);
+    y = y < 0.0F ? 0.0F : y;  // keeps a NaN, so that it is seen
   } else if (a.activation == SkinnyActivation::kSilu) {
     y = silu(y);
   }

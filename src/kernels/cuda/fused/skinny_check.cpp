@@ -9,7 +9,7 @@ int skinny_tiles(int64_t rows) {
 }
 
 size_t skinny_shared_bytes(int64_t rows, int64_t k, bool x_is_f32) {
-  const auto padded = static_cast<size_t>(8 * skinny_tiles(rows));
+  const size_t padded = size_t{8} * static_cast<size_t>(skinny_tiles(rows));
   const size_t sums = sizeof(float) * kSkinnyWarps * kSkinnyOutputs * padded;
   const auto depth = static_cast<size_t>(k);
   return sums + (x_is_f32 ? 2 * padded * (depth + kSkinnyRowPad) + 2 * sizeof(float) * depth : 0);

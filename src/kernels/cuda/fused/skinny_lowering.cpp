@@ -119,14 +119,24 @@ int rows_of(const ConstTensorView& view) {
 
 // Operands: x, tau_mix, the encoder's parameters, positions, state.
 Refusal refuse_action_tokens(const ops::Plan& plan, const ops::CompositeCall& call) {
-  const std::array rows{call.operands.front(), call.operands[1], call.operands.back(),
-                        call.results[0]};
+  const std::array rows{call.operands.front(), call.operands.back(), call.results[0]};
   if (const Refusal refusal = refuse_unless_f32(plan, rows)) {
     return refusal;
   }
+  const ops::Value tau = call.operands[1];
+  if (const Refusal refusal = refuse_unless_once(plan, std::span(&tau, 1))) {
+    return refusal;
+  }
+  const auto linears = steps_of(steps_of(plan, call), OpKind::kLinear);
+  const Shape& encoded = plan.info(linears.back()->dsts[0]).shape;
+  if (linears.size() != 3 || linears[1]->srcs[2].valid() ||
+      plan.info(tau).shape.elements() != row_length(encoded)) {
+    return "the time's share of the mix is not one row, or there is another bias";
+  }
   const ops::Value positions = call.operands[call.operands.size() - 2];
-  if (positions.valid() && !is_weight(plan, positions)) {
-    return "its positions are no parameter";
+  if (positions.valid() && (!is_weight(plan, positions) ||
+                            plan.info(positions).shape.elements() != encoded.elements())) {
+    return "its positions are no parameter of one row each";
   }
   return refuse_products(plan, call, row_count(plan.info(call.operands[0]).shape));
 }
@@ -158,9 +168,11 @@ MadeKernel make_action_tokens(std::span<const BoundStep> steps, const MakeContex
 
 // Operands: x, modulation, projection, decoder, actions. Only the actions' rows go on.
 Refusal refuse_action_update(const ops::Plan& plan, const ops::CompositeCall& call) {
-  const std::array rows{call.operands[0], call.operands[1], call.operands[2], call.operands.back(),
-                        call.results[0]};
+  const std::array rows{call.operands[0], call.operands.back(), call.results[0]};
   if (const Refusal refusal = refuse_unless_f32(plan, rows)) {
+    return refusal;
+  }
+  if (const Refusal refusal = refuse_unless_once(plan, std::span(call.operands).subspan(1, 2))) {
     return refusal;
   }
   return refuse_products(plan, call, row_count(plan.info(call.operands.back()).shape));

@@ -63,10 +63,11 @@ Status launch_embed(const RealSource& table, const int32_t* ids, const RealResul
 Status launch_scatter_rows(const int32_t* rows, const RealSource& replacements, const RealResult& y,
                            int64_t count, int64_t width, Stream stream);
 
-// pixels [images, 3, height, width] -> [images * patches, patch * patch * 3]
 // Frames [images, area, 3] -> [images, 3, area].
 Status launch_normalize_frames(const uint8_t* levels, const RealResult& y, int64_t images,
                                int64_t area, Stream stream);
+
+// pixels [images, 3, height, width] -> [images * patches, patch * patch * 3]
 Status launch_patchify(const RealSource& pixels, const RealResult& y, int64_t images,
                        int64_t height, int64_t width, int64_t patch, Stream stream);
 
