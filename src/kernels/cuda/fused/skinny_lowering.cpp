@@ -78,6 +78,16 @@ Result<SkinnyArgs> product_of(const BoundStep& linear, int rows, const MakeConte
   return args;
 }
 
+Result<std::vector<SkinnyArgs>> products_of(std::span<const BoundStep* const> linears, int rows,
+                                            const MakeContext& context) {
+  std::vector<SkinnyArgs> products;
+  for (const BoundStep* const linear : linears) {
+    SINEW_ASSIGN(SkinnyArgs args, product_of(*linear, rows, context));
+    products.push_back(args);
+  }
+  return products;
+}
+
 // Products one after the other: each but the first reads what the one before it left in bf16.
 MadeKernel made_chain(std::vector<SkinnyArgs> chain, const MakeContext& context) {
   WorkspaceCutter sizes(nullptr);
@@ -147,11 +157,7 @@ MadeKernel make_action_tokens(std::span<const BoundStep> steps, const MakeContex
   const BoundStep& concat = steps.back();
   SINEW_CHECK(linears.size() == 3 && concat.op == OpKind::kConcatRows);
   const int rows = rows_of(linears[0]->srcs[0]);
-  std::vector<SkinnyArgs> chain;
-  for (const BoundStep* const linear : linears) {
-    SINEW_ASSIGN(SkinnyArgs args, product_of(*linear, rows, context));
-    chain.push_back(args);
-  }
+  SINEW_ASSIGN(std::vector<SkinnyArgs> chain, products_of(linears, rows, context));
   chain[0].x = linears[0]->srcs[0].data;
   chain[0].x_is_f32 = true;
   chain[1].bias = floats(adds[0]->srcs[1]);  // [1, d], the same for every row
@@ -187,11 +193,7 @@ MadeKernel make_action_update(std::span<const BoundStep> steps, const MakeContex
               modulate.op == OpKind::kModulate && euler.op == OpKind::kEulerStep);
   const int rows = rows_of(euler.srcs[0]);
   const int64_t skipped = rows_of(norm.srcs[0]) - rows;
-  std::vector<SkinnyArgs> chain;
-  for (const BoundStep* const linear : linears) {
-    SINEW_ASSIGN(SkinnyArgs args, product_of(*linear, rows, context));
-    chain.push_back(args);
-  }
+  SINEW_ASSIGN(std::vector<SkinnyArgs> chain, products_of(linears, rows, context));
   chain[0].x = floats(norm.srcs[0]) + skipped * chain[0].k;
   chain[0].x_is_f32 = true;
   chain[0].scale = floats(modulate.srcs[1]);
@@ -217,11 +219,7 @@ MadeKernel make_embodiment_mlp(std::span<const BoundStep> steps, const MakeConte
   const auto linears = steps_of(steps, OpKind::kLinear);  // hidden, out
   SINEW_CHECK(linears.size() == 2);
   const int rows = rows_of(linears[0]->srcs[0]);
-  std::vector<SkinnyArgs> chain;
-  for (const BoundStep* const linear : linears) {
-    SINEW_ASSIGN(SkinnyArgs args, product_of(*linear, rows, context));
-    chain.push_back(args);
-  }
+  SINEW_ASSIGN(std::vector<SkinnyArgs> chain, products_of(linears, rows, context));
   chain[0].x = linears[0]->srcs[0].data;
   chain[0].x_is_f32 = true;
   chain[0].activation = SkinnyActivation::kRelu;
