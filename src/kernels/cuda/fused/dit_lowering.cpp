@@ -132,10 +132,6 @@ Status pack_weights(const PackJob& job) {
                      "packing a block of the diffusion transformer");
 }
 
-int64_t key_of(const void* address) {
-  return static_cast<int64_t>(reinterpret_cast<intptr_t>(address));
-}
-
 class DitStackKernel final : public Kernel {
  public:
   static Result<std::unique_ptr<Kernel>> make(std::span<const BoundStep> steps,
@@ -184,8 +180,9 @@ class DitStackKernel final : public Kernel {
       }
     }
     // Modulations differ from step to step, the rest of what is kept does not.
-    const auto vectors = context.kept.part("dit_stack:vectors", key_of(modulations_[0].scale),
-                                           dit::vector_floats(arguments_.blocks) * sizeof(float));
+    const auto vectors = context.kept.part(
+        "dit_stack:vectors", key_of(modulations_[0].scale) ^ key_of(arguments_.weights[0]),
+        dit::vector_floats(arguments_.blocks) * sizeof(float));
     vectors_ = reinterpret_cast<float*>(vectors.data);
     arguments_.vectors = vectors_;
     const auto exchange =

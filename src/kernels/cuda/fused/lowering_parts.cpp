@@ -59,6 +59,10 @@ std::span<const ops::Step> steps_of(const ops::Plan& plan, const ops::CompositeC
                static_cast<size_t>(call.end_step - call.first_step));
 }
 
+int64_t key_of(const void* address) {
+  return static_cast<int64_t>(reinterpret_cast<intptr_t>(address));
+}
+
 Result<const float*> vector_of(const BoundStep& step, size_t source, const MakeContext& context) {
   SINEW_CHECK(step.src_is_weight[source]);
   SINEW_ASSIGN(const void* const data, context.weights.plain(step.srcs[source], DType::kF32));

@@ -5,6 +5,7 @@
 #include "kernels/cuda/fused/lowerings.h"
 #include "kernels/cuda/kernel.h"
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -36,6 +37,9 @@ std::vector<const Step*> steps_of(std::span<const Step> steps, ops::OpKind op) {
   }
   return found;
 }
+
+// An address as the key of kept memory.
+int64_t key_of(const void* address);
 
 // A parameter as f32, and the matrix of a product as bf16.
 Result<const float*> vector_of(const BoundStep& step, size_t source, const MakeContext& context);

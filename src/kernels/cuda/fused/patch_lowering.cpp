@@ -112,8 +112,7 @@ MadeKernel make_patch_embedding(std::span<const BoundStep> steps, const MakeCont
   const auto* const positions = static_cast<const float*>(steps[3].srcs[1].data);
   float* residual = nullptr;
   if (rows.images > 1) {
-    const auto kept = context.kept.part("patch_embedding:positions",
-                                        static_cast<int64_t>(reinterpret_cast<intptr_t>(positions)),
+    const auto kept = context.kept.part("patch_embedding:positions", key_of(positions),
                                         static_cast<size_t>(4 * product.m * product.n));
     residual = reinterpret_cast<float*>(kept.data);
   }
